@@ -1,0 +1,1 @@
+"""Age: the networks, the distribution over years and what is read from it."""

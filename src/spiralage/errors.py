@@ -1,0 +1,72 @@
+"""Everything that can go wrong through a user's input, as a tree of named errors.
+
+    SpiralageError
+    ├── InputError                what was given can't be used
+    │   ├── PhotoError            one photo: missing, unreadable, too large, not a picture
+    │   ├── FolderError           a folder without pictures, or a path that is neither
+    │   └── OptionError           an option's value can't be understood
+    ├── OutputError               a result can't be written where it was asked for
+    ├── ModelFileError            a model file is missing, or its hash is not the pinned one
+    ├── MissingExtraError         a package of an optional extra isn't installed
+    ├── RecipeError               a recipe has an unknown key or a value out of range
+    ├── DatasetError              an archive or folder isn't the data set it should be
+    └── CheckpointError           a checkpoint does not fit the run that wants to resume from it
+
+Each message is one line that says what is wrong and what to do about it. A photo without a face is not
+an error: the answer is an empty list of faces.
+"""
+
+from __future__ import annotations
+
+
+class SpiralageError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InputError(SpiralageError):
+    """What the user gave can't be used."""
+
+
+class PhotoError(InputError):
+    """One photo can't be read; in a batch it becomes a row that says so."""
+
+
+class FolderError(InputError):
+    """A path holds no pictures, or is neither a file nor a folder."""
+
+
+class OptionError(InputError):
+    """The value of an option can't be understood."""
+
+
+class OutputError(SpiralageError):
+    """A result can't be written where it was asked for."""
+
+
+class ModelFileError(SpiralageError):
+    """A model file is missing, or is not the file that was pinned by its SHA-256."""
+
+
+class MissingExtraError(SpiralageError):
+    """A feature needs packages of an optional extra.
+
+    >>> print(MissingExtraError("training", "train"))
+    training needs packages that are not installed; run: pip install 'spiralage[train]'
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs packages that are not installed; run: pip install 'spiralage[{extra}]'"
+        )
+
+
+class RecipeError(SpiralageError):
+    """A recipe has an unknown key or a value out of range."""
+
+
+class DatasetError(SpiralageError):
+    """An archive or folder isn't the data set it should be."""
+
+
+class CheckpointError(SpiralageError):
+    """A checkpoint does not fit the run that wants to resume from it."""

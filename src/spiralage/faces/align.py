@@ -1,0 +1,114 @@
+"""The similarity transform that brings a face into the common 256×256 frame.
+
+The eye centres go to (86, 98) and (170, 98) and the mouth centre to (128, 190), as near as turning,
+scaling and moving can bring them; hairline and chin then stay inside the crop.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Face, Landmarks, Photo
+
+ANCHORS = np.array([[86.0, 98.0], [170.0, 98.0], [128.0, 190.0]])
+"""Where left eye, right eye and mouth centre go: (3, 2), (x, y) in crop pixels."""
+
+
+def align(photo: Photo, face: Face) -> AlignedFace:
+    """Cut a face out of a photo, normalised in size, tilt and position.
+
+    With landmarks the crop follows ``ANCHORS``. Without them it is the largest centred square of the
+    face's box, scaled: the fallback for a picture that *is* a face.
+
+    Args:
+        photo: (height, width, 3) uint8 RGB.
+        face: box and landmarks in photo pixels.
+
+    Returns:
+        The 256×256 crop, black where it reaches beyond the photo, with the affine matrix that made it.
+
+    Example:
+        >>> from spiralage.types import Box
+        >>> photo = Photo(np.full((300, 300, 3), 7, np.uint8))
+        >>> align(photo, Face(Box(0, 0, 300, 300))).pixels.mean()
+        np.float64(7.0)
+    """
+    matrix = _square_matrix(face) if face.landmarks is None else similarity(_three(face.landmarks), ANCHORS)
+    size = (CROP_SIZE, CROP_SIZE)
+    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
+    pixels, to_crop = _shrink(photo.pixels, matrix, scale)
+    crop = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR)
+    inside = cv2.warpAffine(
+        np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST
+    ).astype(bool)
+    return AlignedFace(crop, matrix, inside, _moved(face.landmarks, matrix))
+
+
+def similarity(source: Doubles, target: Doubles) -> Doubles:
+    """The turn, scale and shift that bring ``source`` nearest to ``target`` (least squares).
+
+    Args:
+        source: (N, 2) float64, (x, y) in pixels, at least two different points.
+        target: (N, 2) float64.
+
+    Returns:
+        (2, 3) float64 matrix; no reflection, no shear (Umeyama 1991 in two dimensions).
+
+    Raises:
+        ValueError: all source points are the same.
+
+    Example:
+        >>> similarity(np.array([[0.0, 0], [1, 0]]), np.array([[5.0, 5], [5, 7]])).round(6).tolist()
+        [[0.0, -2.0, 5.0], [2.0, 0.0, 5.0]]
+    """
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    # As complex numbers a similarity is z → a·z + b, and a is a ratio of two inner products.
+    s = (source - source_mean) @ np.array([1, 1j])
+    t = (target - target_mean) @ np.array([1, 1j])
+    energy = (s.conj() @ s).real
+    if energy == 0:
+        raise ValueError("a similarity needs at least two different source points")
+    a = (s.conj() @ t) / energy
+    linear = np.array([[a.real, -a.imag], [a.imag, a.real]])
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def transform(points: Doubles, matrix: Doubles) -> Doubles:
+    """Move (N, 2) points by a (2, 3) affine matrix."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def invert(matrix: Doubles) -> Doubles:
+    """The (2, 3) affine matrix that undoes ``matrix``."""
+    return np.asarray(cv2.invertAffineTransform(matrix), dtype=np.float64)
+
+
+def _three(landmarks: Landmarks) -> Doubles:
+    left_eye, right_eye, _, left_mouth, right_mouth = landmarks.five()
+    return np.stack([left_eye, right_eye, (left_mouth + right_mouth) / 2])
+
+
+def _square_matrix(face: Face) -> Doubles:
+    """The centred square of the box → the crop, edges on edges (hence the half pixels)."""
+    scale = CROP_SIZE / min(face.box.width, face.box.height)
+    x, y = face.box.centre
+    shift = CROP_SIZE / 2 - scale * np.array([x, y]) + scale / 2 - 0.5
+    # A box's edges lie between pixels, points at their centres: centre (x, y) of the box is at x − ½.
+    return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+
+
+def _shrink(pixels: np.ndarray, matrix: Doubles, scale: float) -> tuple[np.ndarray, Doubles]:
+    """Halve a large face with area averaging first; bilinear sampling alone would alias."""
+    halvings = int(max(0, np.floor(np.log2(1 / max(scale, 1e-6)))))
+    factor = 2**halvings
+    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
+    if factor == 1 or 0 in (height, width):
+        return pixels, matrix
+    small = cv2.resize(pixels[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    grow = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
+    return small, matrix @ grow
+
+
+def _moved(landmarks: Landmarks | None, matrix: Doubles) -> Landmarks | None:
+    return None if landmarks is None else Landmarks(transform(landmarks.points, matrix), landmarks.source)

@@ -1,0 +1,127 @@
+"""Path or bytes → an upright RGB photo of bounded size; and folder listings in a fixed order."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from spiralage.errors import FolderError, PhotoError
+from spiralage.files import replacing
+from spiralage.types import Photo, Pixels
+
+MAX_PIXELS = 100_000_000
+"""A larger picture is refused before it is decoded."""
+
+# Only formats that Pillow decodes itself: no external program (EPS would start Ghostscript).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def load_photo(source: str | Path | bytes, *, name: str | None = None) -> Photo:
+    """Read a picture file, or its bytes, as an upright 8-bit RGB photo.
+
+    EXIF rotation is applied. Gray, palette, CMYK and 16-bit pictures are converted; transparent ones
+    are laid on white; of an animation the first frame counts.
+
+    Args:
+        source: a path, or the bytes of an encoded picture.
+        name: how reports call it; the path by default.
+
+    Raises:
+        PhotoError: missing, empty, truncated, not a picture, or over 100 megapixels.
+    """
+    if isinstance(source, bytes):
+        name, data = name or "photo", source
+    else:
+        name = name or str(source)
+        data = _read(Path(source), name)
+    if not data:
+        raise PhotoError(f"{name}: the file is empty (0 bytes); copy it again")
+    return Photo(_decode(data, name), name)
+
+
+def _read(path: Path, name: str) -> bytes:
+    if not path.exists():
+        raise PhotoError(f"{name}: no such file; check the path")
+    if not path.is_file():
+        raise PhotoError(f"{name}: not a file; give a picture")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{name}: can't be read ({error.strerror}); check its permissions") from error
+
+
+def _decode(data: bytes, name: str) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd metadata and of sizes below our own limit; neither is the user's problem.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise PhotoError(_too_large(name, f"{width}×{height} pixels is"))
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except Image.DecompressionBombError as error:
+        raise PhotoError(_too_large(name, "it is")) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(
+            f"{name}: not a picture that can be read; give one of {', '.join(FORMATS[:-1])}"
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PhotoError(f"{name}: the picture is damaged or cut short ({error}); copy it again") from error
+
+
+def _too_large(name: str, size: str) -> str:
+    return f"{name}: {size} over the limit of {MAX_PIXELS // 1_000_000} megapixels; scale it down"
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale the full 16-bit range to 8 bits; Pillow's own conversion would clip at 255."""
+    values = np.asarray(image, dtype=np.float64)
+    top = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 65535.0
+    return Image.fromarray(np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """A picture (height, width, 3) uint8 RGB as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def save_picture(path: Path, pixels: Pixels) -> None:
+    """Write a picture as a PNG file, whole or not at all; raises OutputError."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(encode_png(pixels))
+
+
+def list_pictures(paths: Sequence[Path]) -> Iterator[Path | FolderError]:
+    """Every picture under the given files and folders, sorted within each folder.
+
+    A file is taken as it is, whatever its name. A folder is searched with its subfolders; one without
+    pictures comes back as an error in its place, so that the rest of a batch goes on.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        if found:
+            yield from found
+        else:
+            yield FolderError(f"{path}: no pictures in this folder; looked for {', '.join(SUFFIXES)}")

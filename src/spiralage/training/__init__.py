@@ -1,0 +1,1 @@
+"""Training: recipes, losses, loops, checkpoints, export. Needs the extra ``train``."""

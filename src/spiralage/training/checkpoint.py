@@ -1,0 +1,88 @@
+"""Checkpoints without pickle: tensors as safetensors, all else as JSON in the same file's header."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from spiralage.errors import CheckpointError
+from spiralage.files import replacing
+
+_META = "spiralage"
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write named tensors and a JSON-able header as one file, whole or not at all."""
+    with replacing(path) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={_META: json.dumps(meta)},
+        )
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what ``save_tensors`` wrote.
+
+    Raises:
+        CheckpointError: missing, damaged, or not written by this package.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads((file.metadata() or {})[_META])
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: no checkpoint of spiralage ({error}); train it again") from error
+
+
+def save_checkpoint(
+    path: Path,
+    modules: dict[str, nn.Module],
+    optimisers: dict[str, torch.optim.Optimizer],
+    meta: dict[str, Any],
+) -> None:
+    """Write all that is needed to go on exactly: modules, optimisers' state and ``meta``."""
+    tensors = {
+        f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
+    }
+    groups: dict[str, Any] = {}
+    for name, optimiser in optimisers.items():
+        state = optimiser.state_dict()
+        groups[name] = state["param_groups"]
+        for index, values in state["state"].items():
+            tensors |= {f"{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()}
+    save_tensors(path, tensors, {**meta, "param_groups": groups})
+
+
+def load_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]
+) -> dict[str, Any]:
+    """Put a checkpoint's tensors back where ``save_checkpoint`` took them from; returns its ``meta``.
+
+    Raises:
+        CheckpointError: it belongs to another network.
+    """
+    tensors, meta = load_tensors(path)
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_below(tensors, name))
+        for name, optimiser in optimisers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, name).items():
+                index, field = key.split("/")
+                state.setdefault(int(index), {})[field] = value
+            optimiser.load_state_dict({"state": state, "param_groups": meta["param_groups"][name]})
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is of another network ({reason}); choose another run folder") from error
+    return meta
+
+
+def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(name + "/")}

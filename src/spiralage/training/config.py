@@ -1,0 +1,150 @@
+"""Recipes: one TOML file holds all that makes a training run what it is; unknown keys are errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spiralage.age.backbones import BackboneName
+from spiralage.errors import RecipeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgeNetworkRecipe(_Strict):
+    """Which network, and what of the 256×256 crop it sees."""
+
+    backbone: BackboneName
+    crop: int = Field(ge=64, le=256, description="side of the centred square it sees, pixels")
+    pool: int = Field(default=1, ge=1, le=8, description="average-pooling factor before the network")
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+
+
+class Optimiser(_Strict):
+    """AdamW or SGD with a linear warm-up and a cosine or constant schedule."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = Field(gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
+
+
+class MeanVariance(_Strict):
+    """Weights of the mean-variance loss; the softmax loss has weight 1."""
+
+    mean: float = Field(default=0.2, ge=0)
+    variance: float = Field(default=0.05, ge=0)
+
+
+class Stage(_Strict):
+    """A part of the run at one input size: small pictures first make early training cheap."""
+
+    share: float = Field(gt=0, le=1, description="part of all steps")
+    size: int = Field(ge=32, le=256, description="side of the network's input, pixels")
+
+
+class Augmentation(_Strict):
+    """How training pictures are varied."""
+
+    rotation_degrees: float = Field(default=10, ge=0)
+    shift: float = Field(default=0.05, ge=0, description="part of the side")
+    scale: float = Field(default=0.1, ge=0, lt=1)
+    colour: float = Field(default=0.2, ge=0, description="brightness, contrast, saturation")
+    gray: float = Field(default=0.1, ge=0, le=1, description="probability")
+    blur: float = Field(default=0.1, ge=0, le=1, description="probability")
+
+
+class AgeRecipe(_Strict):
+    """A recipe of ``spiralage train age``."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    data: Literal["utkface"] = "utkface"
+    seed: int = Field(ge=0)
+    epochs: float = Field(gt=0)
+    batch: int = Field(ge=1)
+    ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' moving average")
+    validate_every_epochs: float = Field(default=2, gt=0)
+    network: AgeNetworkRecipe
+    optimiser: Optimiser
+    loss: MeanVariance = MeanVariance()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    augmentation: Augmentation = Augmentation()
+
+
+class ImagineNetworkRecipe(_Strict):
+    """Sizes of ImagineGAN; the paper has size 128, width 256, 8 blocks."""
+
+    size: int = Field(multiple_of=16, ge=32, le=256, description="side of the imagined picture, pixels")
+    width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
+    blocks: int = Field(ge=1, le=16)
+    critic_width: int = Field(ge=8, le=128, description="channels of the critic's first layer; 64 in the paper")
+
+
+class ImagineWeights(_Strict):
+    """Weights of ImagineGAN's losses; l1 is 0 in the paper."""
+
+    adversarial: float = Field(default=0.1, ge=0)
+    perceptual: float = Field(default=1.0, ge=0)
+    hue_color: float = Field(default=10.0, ge=0)
+    l1: float = Field(default=0.0, ge=0)
+
+
+class Windows(_Strict):
+    """How often each kind of window is drawn in training; shares are normalised."""
+
+    random: float = Field(default=0.5, ge=0, description="128×128 anywhere in the frame")
+    paper: float = Field(default=0.3, ge=0, description="the paper's mask")
+    edge: float = Field(default=0.2, ge=0, description="all but a rectangle at the frame's edge")
+
+
+class ImagineRecipe(_Strict):
+    """A recipe of ``spiralage train imagine``."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    data: Literal["utkface"] = "utkface"
+    seed: int = Field(ge=0)
+    epochs: float = Field(gt=0)
+    batch: int = Field(ge=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    features: str = Field(description="name of the age recipe whose network gives perceptual features")
+    network: ImagineNetworkRecipe
+    generator: Optimiser
+    critic: Optimiser
+    loss: ImagineWeights = ImagineWeights()
+    windows: Windows = Windows()
+
+
+Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe)
+
+
+def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:
+    """Read and check a recipe file.
+
+    Raises:
+        RecipeError: no such file, not TOML, an unknown key, or a value out of range.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: can't be read ({error.strerror}); see the folder recipes/") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not TOML ({error}); compare it with one in recipes/") from error
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"{path}: {where}: {first['msg']}; mend this key") from error

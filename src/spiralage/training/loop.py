@@ -1,0 +1,147 @@
+"""What every training loop shares: device, optimiser, schedule, order of pictures, the run's log."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from spiralage.files import write_text
+from spiralage.provenance import commit, hardware
+from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "weights.safetensors"
+
+
+def make_fabric(device: Device) -> Fabric:
+    """Lightning Fabric on one device, bfloat16 where the hardware computes in it."""
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    reduced = torch.cuda.is_bf16_supported() if on_gpu else torch.backends.cpu.get_cpu_capability() == "AVX512"
+    fabric = Fabric(
+        accelerator="cuda" if on_gpu else "cpu", devices=1, precision="bf16-mixed" if reduced else "32-true"
+    )
+    fabric.launch()
+    return fabric
+
+
+def make_optimiser(settings: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser of a recipe; biases and norms are not decayed."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=0.9)
+    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.learning_rate, betas=settings.betas, fused=True)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
+    """Linear warm-up, then a half cosine to zero or a constant; a pure function of the step."""
+    rate = settings.learning_rate * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
+    if settings.schedule == "cosine":
+        rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def make_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a network's weights."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def picture_order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of ``count`` pictures in an epoch; depends on seed and epoch alone."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+def batch_at(indices: np.ndarray, step: int, batch: int, seed: int) -> np.ndarray:
+    """The pictures of one step: whole batches of each epoch's order, so any step can be resumed."""
+    per_epoch = len(indices) // batch
+    epoch, within = divmod(step, per_epoch)
+    return indices[picture_order(len(indices), seed, epoch)[within * batch : (within + 1) * batch]]
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Make all that is random in a step a function of (seed, step): a resumed run repeats it exactly."""
+    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+
+
+@dataclass
+class Run:
+    """The folder of one training run: recipe, log, checkpoints.
+
+    Args:
+        folder: made if it isn't there.
+        recipe: saved beside the weights.
+        minutes: stop, with a checkpoint, after this much time; None = run to the end.
+        save_every_s: seconds between checkpoints.
+    """
+
+    folder: Path
+    recipe: AgeRecipe | ImagineRecipe
+    device: str
+    minutes: float | None = None
+    save_every_s: float = 180
+    _start: float = field(default_factory=time.monotonic)
+    _saved: float = field(default_factory=time.monotonic)
+    seconds_before: float = 0.0
+    commit: str = field(default_factory=commit)  # of the code that trains, not of the moment it ends
+
+    def __post_init__(self) -> None:
+        write_text(self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, earlier sittings included."""
+        return self.seconds_before + time.monotonic() - self._start
+
+    def out_of_time(self) -> bool:
+        return self.minutes is not None and time.monotonic() - self._start > self.minutes * 60
+
+    def due_to_save(self) -> bool:
+        """True once every ``save_every_s`` seconds."""
+        if time.monotonic() - self._saved < self.save_every_s:
+            return False
+        self._saved = time.monotonic()
+        return True
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Append a row to log.csv; columns are step, seconds and the first row's names."""
+        path = self.folder / "log.csv"
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(["step", "seconds", *values])
+            writer.writerow([step, round(self.seconds), *(f"{value:.4f}" for value in values.values())])
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """Write run.json: what was trained, from which commit, on what, for how long."""
+        record = {
+            "recipe": self.recipe.name,
+            "seed": self.recipe.seed,
+            "commit": self.commit,
+            "hardware": hardware(self.device),
+            "minutes": round(self.seconds / 60, 1),
+            **facts,
+        }
+        write_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")

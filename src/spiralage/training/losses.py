@@ -1,0 +1,79 @@
+"""The losses of the age networks and of ImagineGAN: plain functions of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def mean_variance_loss(
+    logits: Tensor, ages: Tensor, *, mean_weight: float = 0.2, variance_weight: float = 0.05
+) -> Tensor:
+    """Softmax loss + mean loss + variance loss (Pan et al., CVPR 2018, equations 3–6).
+
+    With p = softmax(logits), m = Σ j·p_j and v = Σ p_j (j − m)²:
+    L = CE(logits, y) + λ1 · ½·mean((m − y)²) + λ2 · mean(v).
+
+    Args:
+        logits: (N, K) float, one per age 0…K−1.
+        ages: (N,) true ages in years; above K−1 they count as K−1.
+        mean_weight: λ1.
+        variance_weight: λ2.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> sure = torch.full((1, 101), -100.0); sure[0, 30] = 100.0
+        >>> mean_variance_loss(sure, torch.tensor([30])).item()
+        0.0
+    """
+    logits = logits.float()
+    target = ages.clamp(max=logits.shape[1] - 1)
+    years = torch.arange(logits.shape[1], dtype=torch.float32, device=logits.device)
+    p = logits.softmax(dim=1)
+    mean = p @ years  # (N,)
+    variance = (p * (years - mean[:, None]) ** 2).sum(dim=1)  # (N,)
+    mean_loss = ((mean - target) ** 2).mean() / 2
+    return F.cross_entropy(logits, target.long()) + mean_weight * mean_loss + variance_weight * variance.mean()
+
+
+def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
+    """Hue-color loss (Guo et al., ECCV 2020): how far colours differ in hue, whatever their strength.
+
+    With c the cosine similarity of the RGB vectors at a pixel:
+    mean over pixels of (1 − min(c(x, y), c(1 − x, 1 − y)) + 0.001)^0.4, less its value at c = 1, so that
+    equal pictures have loss 0 (the constant does not change the gradient).
+
+    Args:
+        generated, real: (N, 3, H, W) float in [0, 1].
+
+    Returns:
+        A scalar ≥ 0.
+    """
+    bright = F.cosine_similarity(generated, real, dim=1, eps=1e-3)
+    dark = F.cosine_similarity(1 - generated, 1 - real, dim=1, eps=1e-3)
+    # Where both vectors are nearly black their angle means nothing; eps pulls c to 0 there, so ask for
+    # the similarity that such a pixel has with itself instead of 1.
+    bright_self = F.cosine_similarity(real, real, dim=1, eps=1e-3)
+    dark_self = F.cosine_similarity(1 - real, 1 - real, dim=1, eps=1e-3)
+    difference = torch.maximum(bright_self - bright, dark_self - dark).clamp(min=0)
+    return ((difference + 0.001) ** 0.4 - 0.001**0.4).mean()
+
+
+def perceptual_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean over layers of the L1 distance between a feature network's activations.
+
+    Args:
+        generated, real: the same layers, (N, C, H, W) each.
+    """
+    distances = [F.l1_loss(a, b) for a, b in zip(generated, real, strict=True)]
+    return torch.stack(distances).mean()
+
+
+def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Binary cross-entropy of a critic's logits against "all real" or "all generated"."""
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
