@@ -45,6 +45,15 @@ def load_photo(source: str | Path | bytes, *, name: str | None = None) -> Photo:
     return Photo(_decode(data, name), name)
 
 
+def photo_from_image(image: Image.Image, name: str = "photo") -> Photo:
+    """A PIL image as an upright 8-bit RGB photo.
+
+    Raises:
+        PhotoError: over 100 megapixels, or its pixels can't be decoded.
+    """
+    return Photo(_upright(image, name), name)
+
+
 def _read(path: Path, name: str) -> bytes:
     if not path.exists():
         raise PhotoError(f"{name}: no such file; check the path")
@@ -62,11 +71,7 @@ def _decode(data: bytes, name: str) -> Pixels:
             # Pillow warns of odd metadata and of sizes below our own limit; neither is the user's problem.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise PhotoError(_too_large(name, f"{width}×{height} pixels is"))
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return _upright(image, name)
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_large(name, "it is")) from error
     except UnidentifiedImageError as error:
@@ -74,7 +79,22 @@ def _decode(data: bytes, name: str) -> Pixels:
             f"{name}: not a picture that can be read; give one of {', '.join(FORMATS[:-1])}"
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise PhotoError(f"{name}: the picture is damaged or cut short ({error}); copy it again") from error
+        raise PhotoError(_damaged(name, error)) from error
+
+
+def _upright(image: Image.Image, name: str) -> Pixels:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise PhotoError(_too_large(name, f"{width}×{height} pixels is"))
+    try:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PhotoError(_damaged(name, error)) from error
+
+
+def _damaged(name: str, error: Exception) -> str:
+    return f"{name}: the picture is damaged or cut short ({error}); copy it again"
 
 
 def _too_large(name: str, size: str) -> str:

@@ -13,48 +13,62 @@ BackboneName: TypeAlias = Literal["alexnet", "compact"]
 CLASSES = MAX_AGE + 1
 
 
-def alexnet(dropout: float = 0.5) -> nn.Sequential:
+class AlexNet(nn.Sequential):
     """AlexNet (Krizhevsky 2014, "one weird trick") with torchvision's layer widths, 101 outputs.
 
     Input (N, 3, S, S) with S ≥ 63, 224 in the paper; 57.4 million parameters.
 
-    >>> alexnet()(torch.zeros(1, 3, 224, 224)).shape
+    >>> AlexNet()(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 101])
     """
-    layers: list[nn.Module] = []
-    channels = 3
-    for width, kernel, stride, padding, pool in (
-        (64, 11, 4, 2, True),
-        (192, 5, 1, 2, True),
-        (384, 3, 1, 1, False),
-        (256, 3, 1, 1, False),
-        (256, 3, 1, 1, True),
-    ):
-        layers += [nn.Conv2d(channels, width, kernel, stride, padding), nn.ReLU()]
-        layers += [nn.MaxPool2d(3, 2)] if pool else []
-        channels = width
-    layers += [nn.AdaptiveAvgPool2d(6), nn.Flatten()]
-    layers += [nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU()]
-    layers += [nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, CLASSES)]
-    network = nn.Sequential(*layers)
-    _initialise(network)
-    return network
+
+    def __init__(self, dropout: float = 0.5) -> None:
+        layers: list[nn.Module] = []
+        channels = 3
+        for width, kernel, stride, padding, pool in (
+            (64, 11, 4, 2, True),
+            (192, 5, 1, 2, True),
+            (384, 3, 1, 1, False),
+            (256, 3, 1, 1, False),
+            (256, 3, 1, 1, True),
+        ):
+            layers += [nn.Conv2d(channels, width, kernel, stride, padding), nn.ReLU()]
+            layers += [nn.MaxPool2d(3, 2)] if pool else []
+            channels = width
+        layers += [nn.AdaptiveAvgPool2d(6), nn.Flatten()]
+        layers += [nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU()]
+        layers += [nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, CLASSES)]
+        super().__init__(*layers)
+        _initialise(self)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The activations after each convolution's ReLU, finest first."""
+        out = []
+        for layer in self:
+            if isinstance(layer, nn.AdaptiveAvgPool2d):
+                break
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                out.append(x)
+        return out
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(relu(x)))), channels and size kept; starts as the identity.
-
-    There is no normalisation: the second convolution starts at zero (as in Fixup, Zhang 2019), which
-    trains as well at this depth and costs nothing at run time.
-    """
+    """x + conv(relu(norm(conv(relu(norm(x)))))), 3×3; channels and size kept (He et al. 2016, v2)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.second(torch.relu(self.first(torch.relu(x))))
+        out: Tensor = self.body(x)
         return x + out
 
 
@@ -88,7 +102,7 @@ class CompactNet(nn.Module):
         _initialise(self)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
-                nn.init.zeros_(module.second.weight)
+                nn.init.zeros_(module.body[-1].weight)  # every block starts as the identity
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The activations after the stem and after each stage, finest first."""
@@ -112,9 +126,9 @@ def _initialise(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
 
 
-def make_backbone(name: BackboneName, dropout: float) -> nn.Module:
+def make_backbone(name: BackboneName, dropout: float) -> AlexNet | CompactNet:
     """The untrained network of that name."""
-    return alexnet(dropout) if name == "alexnet" else CompactNet(dropout=dropout)
+    return AlexNet(dropout) if name == "alexnet" else CompactNet(dropout=dropout)
 
 
 class AgeNetwork(nn.Module):
@@ -131,7 +145,7 @@ class AgeNetwork(nn.Module):
 
     MEAN, DEVIATION = 0.5, 0.25
 
-    def __init__(self, backbone: nn.Module, *, crop: int, pool: int) -> None:
+    def __init__(self, backbone: AlexNet | CompactNet, *, crop: int, pool: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.crop, self.pool = crop, pool

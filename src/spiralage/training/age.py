@@ -13,9 +13,8 @@ from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
-from spiralage.errors import CheckpointError
 from spiralage.training.augment import make_augmentation, random_view
-from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from spiralage.training.checkpoint import load_tensors, save_checkpoint, save_tensors
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
     WEIGHTS,
@@ -25,6 +24,8 @@ from spiralage.training.loop import (
     make_average,
     make_fabric,
     make_optimiser,
+    resume,
+    resume_facts,
     seed_step,
     set_learning_rate,
 )
@@ -86,7 +87,8 @@ def train_age(
     validate_every = max(1, round(recipe.validate_every_epochs * len(train) / recipe.batch))
     augment = make_augmentation(recipe.augmentation)
     ages = torch.tensor([row.age for row in crops.rows])
-    start = _resume(run, parts, optimiser)
+    optimisers = {"optimiser": optimiser}
+    start = resume(run, parts, optimisers)
     network.train()
 
     for step in range(start, steps):
@@ -119,7 +121,7 @@ def train_age(
             run.log(done, {"loss": loss.item(), "val_mae": mae})
             network.train()
         if done < steps and (run.due_to_save() or run.out_of_time()):
-            save_checkpoint(run.checkpoint, parts, {"optimiser": optimiser}, _meta(run, done))
+            save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
             if run.out_of_time():
                 return False
     _finish(run, recipe, average.module, crops, fabric, steps)
@@ -135,20 +137,6 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
         if progress < passed:
             return stage.size
     return recipe.stages[-1].size
-
-
-def _meta(run: Run, step: int) -> dict[str, object]:
-    return {"step": step, "seconds": run.seconds, "recipe": run.recipe.model_dump(mode="json")}
-
-
-def _resume(run: Run, parts: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> int:
-    if not run.checkpoint.exists():
-        return 0
-    meta = load_checkpoint(run.checkpoint, parts, {"optimiser": optimiser})
-    if meta["recipe"] != run.recipe.model_dump(mode="json"):
-        raise CheckpointError(f"{run.checkpoint} is of another recipe; choose another run folder")
-    run.seconds_before = meta["seconds"]
-    return int(meta["step"])
 
 
 def _finish(

@@ -120,6 +120,7 @@ class ImagineRecipe(_Strict):
     batch: int = Field(ge=1)
     ema: float = Field(default=0.999, ge=0, lt=1)
     features: str = Field(description="name of the age recipe whose network gives perceptual features")
+    features_size: int = Field(ge=64, le=256, description="side of the pictures that it is shown, pixels")
     network: ImagineNetworkRecipe
     generator: Optimiser
     critic: Optimiser

@@ -16,8 +16,10 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from spiralage.errors import CheckpointError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
+from spiralage.training.checkpoint import load_checkpoint
 from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -145,3 +147,23 @@ class Run:
             **facts,
         }
         write_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
+
+
+def resume_facts(run: Run, step: int) -> dict[str, Any]:
+    """What a checkpoint must tell besides its tensors."""
+    return {"step": step, "seconds": run.seconds, "recipe": run.recipe.model_dump(mode="json")}
+
+
+def resume(run: Run, parts: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> int:
+    """Load the run's checkpoint, if there is one; returns the step to go on with.
+
+    Raises:
+        CheckpointError: the checkpoint is of another recipe.
+    """
+    if not run.checkpoint.exists():
+        return 0
+    meta = load_checkpoint(run.checkpoint, parts, optimisers)
+    if meta["recipe"] != run.recipe.model_dump(mode="json"):
+        raise CheckpointError(f"{run.checkpoint} is of another recipe; choose another run folder")
+    run.seconds_before = meta["seconds"]
+    return int(meta["step"])

@@ -1,0 +1,75 @@
+"""``spiralage demo``: the whole way of one photo, three times: as it is, masked, restored.
+
+The photo is NASA's public-domain portrait of the astronaut Eileen Collins that ships in scikit-image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spiralage.errors import InputError, MissingExtraError
+from spiralage.faces.detect import DetectorName
+from spiralage.files import write_bytes, write_text
+from spiralage.occlusion.find import nothing_hidden
+from spiralage.occlusion.window import paper_mask
+from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
+from spiralage.report.figure import draw_figure
+from spiralage.report.page import Section, face_card, overview_pixels, picture, render
+from spiralage.restoration.restore import RestorerName
+from spiralage.types import AlignedFace, FaceReport, Occlusion, Photo
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The three readings of the portrait and where they were drawn."""
+
+    steps: tuple[tuple[str, FaceReport], ...]
+    page: Path
+    figure: Path
+
+
+def portrait() -> Photo:
+    """The portrait, 512×512; raises MissingExtraError without scikit-image."""
+    try:
+        from skimage.data import astronaut
+    except ImportError as error:
+        raise MissingExtraError("the demo", "demo") from error
+    return Photo(astronaut(), "NASA portrait of Eileen Collins")
+
+
+def run_demo(
+    folder: Path, *, photo: Photo | None = None, detector: DetectorName = "auto", threads: int | None = None
+) -> DemoResult:
+    """Estimate one face's age as it is, under the paper's mask, and restored; write page and figure.
+
+    Args:
+        folder: gets report.html and figure.png.
+        photo: the portrait by default; its surest face is taken.
+        detector, threads: as for ``AgePipeline``.
+
+    Raises:
+        InputError: the photo has no face.
+    """
+    photo = photo or portrait()
+
+    def read(restorer: RestorerName, masked: bool) -> FaceReport:
+        def mask(face: AlignedFace) -> Occlusion:
+            return paper_mask() if masked else nothing_hidden(face)
+
+        faces = AgePipeline(detector=detector, restorer=restorer, occlusion=mask, threads=threads).estimate(photo)
+        if not faces:
+            raise InputError(f"{photo.name}: no face found; try another photo")
+        return faces[0]
+
+    steps = (
+        ("original", read("none", masked=False)),
+        ("masked as in the paper", read("none", masked=True)),
+        (f"restored: {DEFAULT_RESTORER}", read(DEFAULT_RESTORER, masked=True)),
+    )
+    page, figure = folder / "report.html", folder / "figure.png"
+    overview = picture("photo", overview_pixels(photo, [steps[0][1]]))
+    cards = [face_card(caption, report) for caption, report in steps]
+    write_text(page, render("spiralage demo", [Section(photo.name, "", overview, cards)]))
+    write_bytes(figure, draw_figure(photo, steps))
+    return DemoResult(steps, page, figure)

@@ -1,0 +1,1 @@
+"""Evaluation: measures, protocols, tables. Needs the extra ``train``."""

@@ -1,0 +1,136 @@
+"""``spiralage evaluate utkface``: age networks on UTKFace's test split, original, masked and restored."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spiralage.age.backbones import AgeNetwork
+from spiralage.age.distribution import expected_age
+from spiralage.datasets.crops import Crops
+from spiralage.datasets.manifest import Split
+from spiralage.evaluation.metrics import cumulative_score, interval_coverage, mean_absolute_error
+from spiralage.files import write_text
+from spiralage.occlusion.window import paper_mask
+from spiralage.provenance import commit, hardware
+from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
+from spiralage.training.age import load_age_network
+from spiralage.types import Pixels
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row of ``results/utkface.csv``; mae in years, cs5 and coverage90 in [0, 1]."""
+
+    network: str
+    condition: str
+    mae: float
+    cs5: float
+    images: int
+    recipe: str
+    seed: int
+    commit: str
+    hardware: str
+    coverage90: float | None
+
+
+def conditions() -> dict[str, Restorer | None]:
+    """Condition → who fills the masked crop; None leaves it unmasked."""
+    return {"original": None, "masked": make_restorer("none")} | {
+        f"restored: {name}": make_restorer(name) for name in RESTORERS if name != "none"
+    }
+
+
+def evaluate_utkface(
+    runs: Sequence[Path],
+    crops: Crops,
+    *,
+    split: Split = "test",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Result]:
+    """Every network under every condition, after the constant predictor.
+
+    The networks were trained on unmasked faces; masked pixels are 0. Each condition's pictures are made
+    once and shown to every network.
+
+    Args:
+        runs: folders of finished age runs.
+        crops: UTKFace's aligned crops.
+        split: which part of it.
+        progress: told (images done, images in all).
+    """
+    ages = np.array([row.age for row in crops.rows if row.split == split], dtype=np.float64)
+    networks = {run: load_age_network(run) for run in runs}
+    results = [_constant(crops, ages)]
+    filling = conditions()
+    total, done = len(filling) * len(ages), 0
+    for condition, restorer in filling.items():
+        outputs: dict[Path, list[np.ndarray]] = {run: [] for run in runs}
+        for pictures in _pictures(crops, split, restorer):
+            for run, (_, network) in networks.items():
+                outputs[run].append(probabilities(network, pictures))
+            done += len(pictures)
+            progress(done, total)
+        for run, (recipe, _) in networks.items():
+            estimates = np.concatenate(outputs[run])
+            results.append(_result(recipe.network.backbone, condition, recipe.name, recipe.seed, estimates, ages))
+    return results
+
+
+def _pictures(crops: Crops, split: Split, restorer: Restorer | None) -> Iterator[Pixels]:
+    mask = paper_mask().hidden
+    for pictures, _ in crops.batches(split, BATCH):
+        if restorer is None:
+            yield pictures
+        else:
+            yield fill_hidden(restorer, pictures, np.broadcast_to(mask, (len(pictures), *mask.shape)))
+
+
+@torch.no_grad()
+def probabilities(network: AgeNetwork, pictures: Pixels) -> np.ndarray:
+    """P(age = j) from a PyTorch network in fp32: (N, 256, 256, 3) uint8 → (N, 101) float32."""
+    return network(torch.from_numpy(pictures)).softmax(dim=1).numpy()
+
+
+def _constant(crops: Crops, ages: np.ndarray) -> Result:
+    """The predictor that always answers the median age of the training split."""
+    median = float(np.median([row.age for row in crops.rows if row.split == "train"]))
+    guess = np.full_like(ages, median)
+    mae, cs5 = mean_absolute_error(guess, ages), cumulative_score(guess, ages)
+    name = f"constant {median:g} years"
+    return Result(name, "any", round(mae, 3), round(cs5, 4), len(ages), "", 0, commit(), hardware(), None)
+
+
+def _result(
+    network: str, condition: str, recipe: str, seed: int, estimates: np.ndarray, ages: np.ndarray
+) -> Result:
+    means = expected_age(estimates)
+    return Result(
+        network,
+        condition,
+        round(mean_absolute_error(means, ages), 3),
+        round(cumulative_score(means, ages), 4),
+        len(ages),
+        recipe,
+        seed,
+        commit(),
+        hardware(),
+        round(interval_coverage(estimates, ages), 4),
+    )
+
+
+def write_results(results: Sequence[Result], path: Path) -> None:
+    """Write the rows as CSV, whole or not at all; raises OutputError."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [field.name for field in fields(Result)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(result) for result in results)
+    write_text(path, buffer.getvalue())

@@ -1,0 +1,99 @@
+"""Windows and margin masks: what stays visible when the rest of the crop is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spiralage.types import CROP_SIZE, Mask, Occlusion
+
+
+@dataclass(frozen=True)
+class Window:
+    """An axis-parallel rectangle of crop pixels, [x, x + width) × [y, y + height).
+
+    >>> Window(64, 16, 128, 128).slices
+    (slice(16, 144, None), slice(64, 192, None))
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        fits = (
+            0 <= self.x < self.x + self.width <= CROP_SIZE and 0 <= self.y < self.y + self.height <= CROP_SIZE
+        )
+        if not fits:
+            raise ValueError(f"a window must lie inside the {CROP_SIZE}×{CROP_SIZE} crop, got {self}")
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index a picture with."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+PAPER_WINDOW = Window(64, 16, 128, 128)
+"""Eyes, brows and upper nose: what the paper's mask leaves of a crop that is aligned as here."""
+
+
+def margin_mask(window: Window) -> Mask:
+    """The margin mask of a window: (256, 256) bool, True = hidden, False inside the window."""
+    hidden = np.ones((CROP_SIZE, CROP_SIZE), np.bool_)
+    hidden[window.slices] = False
+    return hidden
+
+
+def paper_mask() -> Occlusion:
+    """The paper's mask: mouth, nose tip and contour are hidden, as if the person wore a mask.
+
+    >>> paper_mask().fraction
+    0.75
+    """
+    return Occlusion(margin_mask(PAPER_WINDOW), "paper")
+
+
+def random_window(rng: np.random.Generator, width: int = 128, height: int = 128) -> Window:
+    """A window of this size at a uniformly random place of the crop."""
+    x = int(rng.integers(0, CROP_SIZE - width + 1))
+    y = int(rng.integers(0, CROP_SIZE - height + 1))
+    return Window(x, y, width, height)
+
+
+def edge_window(rng: np.random.Generator, *, most: float = 0.5) -> Window:
+    """What stays when the frame cuts the crop on one random side, by at most ``most`` of it."""
+    cut = int(rng.integers(8, max(9, int(CROP_SIZE * most) + 1)))
+    keep = CROP_SIZE - cut
+    return (
+        Window(cut, 0, keep, CROP_SIZE),
+        Window(0, 0, keep, CROP_SIZE),
+        Window(0, cut, CROP_SIZE, keep),
+        Window(0, 0, CROP_SIZE, keep),
+    )[int(rng.integers(4))]
+
+
+def largest_window(hidden: Mask) -> Window | None:
+    """The largest rectangle without a hidden pixel; None if everything is hidden.
+
+    Row by row, the visible runs above each column form a histogram whose largest rectangle is found
+    with a stack: O(pixels).
+
+    >>> largest_window(margin_mask(PAPER_WINDOW)) == PAPER_WINDOW
+    True
+    """
+    best: tuple[int, Window] | None = None
+    heights = np.zeros(hidden.shape[1], np.int64)
+    for row, covered in enumerate(hidden):
+        heights = np.where(covered, 0, heights + 1)
+        stack: list[tuple[int, int]] = []  # (first column, height), heights rising
+        for column, height in enumerate([*heights.tolist(), 0]):
+            first = column
+            while stack and stack[-1][1] >= height:
+                first, tall = stack.pop()
+                area = tall * (column - first)
+                if tall and (best is None or area > best[0]):
+                    best = area, Window(first, row - tall + 1, column - first, tall)
+            stack.append((first, height))
+    return None if best is None else best[1]

@@ -1,0 +1,128 @@
+"""The way of a photo, as code: faces → alignment → occlusion → restoration → age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
+from spiralage.errors import InputError
+from spiralage.faces.align import align
+from spiralage.faces.detect import DetectorName, make_detector
+from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
+from spiralage.image_io import load_photo, photo_from_image
+from spiralage.occlusion.find import find_occlusion
+from spiralage.restoration.restore import RestorerName, make_restorer, restore
+from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport, Pixels
+
+PhotoLike: TypeAlias = "Photo | str | Path | bytes | Pixels | Image.Image"
+FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
+
+DEFAULT_RESTORER: RestorerName = "imagine"
+
+
+class AgePipeline:
+    """Tells the age of every face in a photo.
+
+    Args:
+        detector: "auto" (YuNet, else dlib), "yunet", "dlib", or "none": the picture is a face.
+        box: where the face is, in photo pixels; overrules ``detector``.
+        landmarks: "dlib" (68 points), "detector" (what the detector gave) or "fan".
+        occlusion: tells what is hidden in an aligned face.
+        restorer: fills what is hidden before the age is read.
+        network: the age network.
+        threads: for the networks; None = all cores.
+        yunet: the YuNet detector's ONNX file.
+
+    Raises:
+        ModelFileError: a network's file is missing or isn't the pinned one.
+
+    Example:
+        >>> from spiralage import AgePipeline
+        >>> import numpy as np
+        >>> AgePipeline(detector="dlib").estimate(np.zeros((64, 64, 3), np.uint8))
+        ()
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: DetectorName = "auto",
+        box: Box | None = None,
+        landmarks: LandmarkerName = "dlib",
+        occlusion: FindOcclusion = find_occlusion,
+        restorer: RestorerName = DEFAULT_RESTORER,
+        network: str = DEFAULT_NETWORK,
+        threads: int | None = None,
+        yunet: Path | None = None,
+    ) -> None:
+        self._detector = make_detector(detector, box=box, yunet=yunet)
+        # A picture that *is* a face is taken as already normalised: it has no landmarks.
+        whole_picture = detector == "none" and box is None
+        self._landmarker = make_landmarker("detector" if whole_picture else landmarks)
+        self._find_occlusion = occlusion
+        self._restorer = make_restorer(restorer, threads=threads)
+        self._estimator = AgeEstimator(network, threads=threads)
+
+    def estimate(self, photo: PhotoLike) -> tuple[FaceReport, ...]:
+        """Every face in a photo, with all steps from the photo to the age.
+
+        Args:
+            photo: a path, encoded bytes, a (height, width, 3) uint8 RGB array, or a PIL image.
+
+        Returns:
+            One report per face, the detector's surest first; empty if there is no face.
+
+        Raises:
+            PhotoError: the photo can't be read.
+        """
+        photo = as_photo(photo)
+        found = self._detector.detect(photo)
+        if not found:
+            return ()
+        faces = [with_landmarks(self._landmarker, photo, face) for face in found]
+        aligned = [align(photo, face) for face in faces]
+        occlusions = [self._find_occlusion(crop) for crop in aligned]
+        restorations = restore(self._restorer, aligned, occlusions)
+        ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
+        return tuple(map(FaceReport, faces, aligned, occlusions, restorations, ages))
+
+    def estimate_each(
+        self, photos: Iterable[Path | InputError], *, keep_photos: bool = False
+    ) -> Iterator[PhotoReport]:
+        """A report for each photo; one that can't be read is a report that says why.
+
+        Args:
+            photos: paths, as ``image_io.list_pictures`` yields them.
+            keep_photos: keep the pixels, for reports that picture them.
+        """
+        for path in photos:
+            if isinstance(path, InputError):
+                yield PhotoReport(str(path).split(":")[0], error=str(path))
+                continue
+            try:
+                photo = load_photo(path)
+                faces = self.estimate(photo)
+                yield PhotoReport(str(path), faces, photo=photo if keep_photos else None)
+            except InputError as error:
+                yield PhotoReport(str(path), error=str(error))
+
+
+def as_photo(photo: PhotoLike) -> Photo:
+    """What the user holds in hand, as a Photo.
+
+    Raises:
+        PhotoError: it can't be read.
+        ValueError: an array that isn't (height, width, 3) uint8.
+    """
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, str | Path | bytes):
+        return load_photo(photo)
+    if isinstance(photo, Image.Image):
+        return photo_from_image(photo)
+    return Photo(photo)

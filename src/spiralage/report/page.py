@@ -1,0 +1,112 @@
+"""FaceReport → one self-contained HTML page: no script, no outside request."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import jinja2
+import numpy as np
+from PIL import Image
+
+from spiralage.report.records import LEVEL
+from spiralage.types import AgeEstimate, FaceReport, Photo, PhotoReport, Pixels
+
+LONGEST = 640  # pixels of a photo on the page
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A captioned picture on the page; ``uri`` is a data URI."""
+
+    caption: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One face on the page."""
+
+    title: str
+    text: str
+    pictures: Sequence[Picture]
+    bars: Sequence[float]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Section:
+    """One photo on the page: an overview and a card per face."""
+
+    title: str
+    note: str
+    overview: Picture | None
+    cards: Sequence[Card]
+
+
+_environment = jinja2.Environment(
+    loader=jinja2.PackageLoader("spiralage.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
+)
+
+
+def render(title: str, sections: Sequence[Section]) -> str:
+    """The page; every text in it is escaped."""
+    return _environment.get_template("page.html.j2").render(title=title, sections=sections, level=LEVEL)
+
+
+def photo_section(report: PhotoReport) -> Section:
+    """What the page shows of one photo."""
+    note = report.error or ("" if report.faces else "no face found")
+    overview = None if report.photo is None else picture("photo", overview_pixels(report.photo, report.faces))
+    cards = [face_card(f"face {number}", face) for number, face in enumerate(report.faces, 1)]
+    return Section(report.image, note, overview, cards)
+
+
+def face_card(title: str, report: FaceReport) -> Card:
+    """What the page shows of one face: the steps, and the distribution of its age."""
+    steps = [picture("aligned", report.aligned.pixels)]
+    if report.occlusion.fraction > 0:
+        steps.append(picture(f"hidden: {report.occlusion.fraction:.0%}", report.occlusion.cover(report.aligned.pixels)))
+        steps.append(picture(f"restored: {report.restoration.restorer}", report.restoration.pixels))
+    low, high = report.age.interval(LEVEL)
+    return Card(title, age_text(report.age), steps, bars(report.age), low, high)
+
+
+def age_text(age: AgeEstimate) -> str:
+    """The estimate in words.
+
+    >>> age_text(AgeEstimate(np.eye(101, dtype=np.float32)[30]))
+    '30.0 years ± 0.0, 90% between 29.6 and 30.5'
+    """
+    low, high = age.interval(LEVEL)
+    return f"{age.mean:.1f} years ± {age.std:.1f}, {LEVEL:.0%} between {low:.1f} and {high:.1f}"
+
+
+def bars(age: AgeEstimate) -> list[float]:
+    """The distribution scaled so that its peak is 1."""
+    return [float(p) for p in age.probabilities / age.probabilities.max()]
+
+
+def overview_pixels(photo: Photo, faces: Sequence[FaceReport]) -> Pixels:
+    """The photo, at most ``LONGEST`` pixels a side, with every face's box drawn on it."""
+    scale = min(1.0, LONGEST / max(photo.size))
+    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
+    canvas = np.ascontiguousarray(cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
+    for number, report in enumerate(faces, 1):
+        box = report.face.box
+        first = round(box.x * scale), round(box.y * scale)
+        second = round((box.x + box.width) * scale), round((box.y + box.height) * scale)
+        cv2.rectangle(canvas, first, second, (255, 210, 0), 2)
+        cv2.putText(canvas, str(number), (first[0] + 3, first[1] + 18), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 210, 0), 2)
+    return canvas
+
+
+def picture(caption: str, pixels: Pixels) -> Picture:
+    """A picture as a JPEG data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=88)
+    return Picture(caption, "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode())

@@ -1,0 +1,1 @@
+"""Restoration: fill in what is hidden, and leave what is visible untouched."""

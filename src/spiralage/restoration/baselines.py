@@ -1,0 +1,80 @@
+"""Restorers without a trained generator: leave it, inpaint it, lay the mean face over it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from safetensors.numpy import load
+
+from spiralage import weights
+from spiralage.types import Doubles, Floats, Mask, Pixels
+
+
+class Blank:
+    """Leaves hidden pixels 0, as if the mask image multiplied the picture."""
+
+    name = "none"
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        return np.zeros_like(crops)
+
+
+class Inpainter:
+    """OpenCV's inpainting (Telea 2004): grows the edge colours inward.
+
+    Args:
+        radius: of the neighbourhood that a pixel is made from, pixels.
+    """
+
+    name = "inpaint"
+
+    def __init__(self, radius: float = 5) -> None:
+        self._radius = radius
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+
+    def _fill_one(self, crop: Pixels, hidden: Mask) -> Pixels:
+        if hidden.all():  # nothing to grow from
+            return np.zeros_like(crop)
+        return np.asarray(cv2.inpaint(crop, hidden.astype(np.uint8), self._radius, cv2.INPAINT_TELEA))
+
+
+class MeanFace:
+    """The mean aligned face of the training pictures, its colours fitted to what is visible.
+
+    Per channel, gain and offset bring the mean face's mean and deviation over the visible pixels to
+    those of the crop; the gain is at most ``MOST_GAIN``.
+    """
+
+    name = "mean-face"
+    MOST_GAIN = 2.0
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+
+    def _fill_one(self, crop: Pixels, hidden: Mask) -> Pixels:
+        face = mean_face()
+        if hidden.all():
+            return np.rint(face).astype(np.uint8)
+        seen, ours = crop[~hidden].astype(np.float32), face[~hidden]
+        gain = np.clip(seen.std(axis=0) / np.maximum(ours.std(axis=0), 1), 1 / self.MOST_GAIN, self.MOST_GAIN)
+        fitted = (face - ours.mean(axis=0)) * gain + seen.mean(axis=0)
+        return np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _mean() -> dict[str, np.ndarray]:
+    return load(weights.read("mean-face"))
+
+
+def mean_face() -> Floats:
+    """The mean aligned face, (256, 256, 3) float32 RGB in [0, 255]."""
+    return _mean()["pixels"].astype(np.float32)
+
+
+def mean_landmarks() -> Doubles:
+    """The mean of the 68 landmarks in the aligned frame, (68, 2) float64, (x, y) in crop pixels."""
+    return _mean()["landmarks"].astype(np.float64)

@@ -1,0 +1,120 @@
+"""ImagineGAN's generator (Guo et al., ECCV 2020): the whole face from what is visible, at low resolution.
+
+Needs PyTorch (extra ``train``); inference runs the exported ONNX file, see ``restore.py``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.types import CROP_SIZE
+
+
+class DilatedBlock(nn.Module):
+    """x + norm(conv(relu(norm(dilated conv(x))))), 3×3, dilation 2 then 1, instance norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x)
+        return x + out
+
+
+class ImagineGenerator(nn.Module):
+    """Encoder, dilated residual blocks, decoder: 7 channels in, a picture of the same size out.
+
+    The encoder shrinks by 4 (channels width/4, width/2, width) and the decoder mirrors it. The paper has
+    width 256 and 8 blocks on 128×128 pictures.
+
+    Args:
+        width: channels of the residual blocks.
+        blocks: how many of them.
+    """
+
+    NOISE_CHANNELS = 3
+
+    def __init__(self, width: int = 256, blocks: int = 8) -> None:
+        super().__init__()
+        quarter, half = width // 4, width // 2
+        self.encoder = nn.Sequential(
+            _normed(nn.Conv2d(7, quarter, 7, padding=3)),
+            _normed(nn.Conv2d(quarter, half, 4, 2, 1)),
+            _normed(nn.Conv2d(half, width, 4, 2, 1)),
+        )
+        self.blocks = nn.Sequential(*(DilatedBlock(width) for _ in range(blocks)))
+        self.decoder = nn.Sequential(
+            _normed(nn.ConvTranspose2d(width, half, 4, 2, 1)),
+            _normed(nn.ConvTranspose2d(half, quarter, 4, 2, 1)),
+            nn.Conv2d(quarter, 3, 7, padding=3),
+        )
+
+    def forward(self, visible: Tensor, hidden: Tensor, noise: Tensor) -> Tensor:
+        """Imagine the whole picture.
+
+        Args:
+            visible: (N, 3, S, S) float in [0, 1], 0 where hidden.
+            hidden: (N, 1, S, S) float, the margin mask, 1 = hidden.
+            noise: (N, 3, S, S) float, uniform in [0, 1).
+
+        Returns:
+            (N, 3, S, S) float in [0, 1], visible part included.
+        """
+        x = torch.cat([visible * 2 - 1, hidden, noise], dim=1)  # (N, 7, S, S)
+        picture: Tensor = self.decoder(self.blocks(self.encoder(x)))
+        return torch.sigmoid(picture)
+
+
+def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU())
+
+
+def at_size(crops: Tensor, hidden: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The visible picture and margin mask at the generator's size.
+
+    A small pixel is the mean of its *visible* crop pixels, and hidden if all of them are.
+
+    Args:
+        crops: (N, 256, 256, 3) uint8 RGB.
+        hidden: (N, 256, 256) bool or uint8, 1 = hidden.
+        size: side in pixels; divides 256.
+
+    Returns:
+        visible (N, 3, size, size) float in [0, 1] and hidden (N, 1, size, size) float.
+    """
+    factor = CROP_SIZE // size
+    seen = 1 - hidden[:, None].float()  # (N, 1, 256, 256)
+    pictures = crops.permute(0, 3, 1, 2).float() / 255
+    share = F.avg_pool2d(seen, factor)
+    visible = F.avg_pool2d(pictures * seen, factor) / share.clamp(min=1e-6)
+    return visible, (share == 0).float()
+
+
+class CropImaginer(nn.Module):
+    """A generator with its preprocessing, on crops: what is exported to ONNX.
+
+    Args:
+        generator: the trained generator.
+        size: the side that it works at, pixels.
+    """
+
+    def __init__(self, generator: ImagineGenerator, size: int) -> None:
+        super().__init__()
+        self.generator = generator
+        self.size = size
+
+    def forward(self, crops: Tensor, hidden: Tensor, noise: Tensor) -> Tensor:
+        """(N, 256, 256, 3) uint8, (N, 256, 256) uint8, (N, 3, size, size) float → (N, 256, 256, 3) uint8."""
+        visible, small_hidden = at_size(crops, hidden, self.size)
+        picture = self.generator(visible, small_hidden, noise)
+        picture = F.interpolate(picture, scale_factor=CROP_SIZE // self.size, mode="bilinear", align_corners=False)
+        return (picture * 255).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)

@@ -1,0 +1,213 @@
+"""``spiralage train imagine recipes/NAME.toml``: train ImagineGAN on aligned crops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.age.backbones import AgeNetwork
+from spiralage.datasets.crops import Crops
+from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
+from spiralage.restoration.critics import PatchCritic
+from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
+from spiralage.training.age import Progress, load_age_network, no_progress
+from spiralage.training.checkpoint import load_tensors, save_checkpoint, save_tensors
+from spiralage.training.config import ImagineRecipe, Windows
+from spiralage.training.loop import (
+    WEIGHTS,
+    Device,
+    Run,
+    batch_at,
+    make_average,
+    make_fabric,
+    make_optimiser,
+    resume,
+    resume_facts,
+    seed_step,
+    set_learning_rate,
+)
+from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
+from spiralage.types import Mask
+
+
+class Features(nn.Module):
+    """An age network's activations as perceptual features: what is restored is what age reads.
+
+    The paper compares activations of ImageNet's VGG19. Gradients flow through to the picture, never
+    into the weights.
+
+    Args:
+        network: a trained age network.
+        size: pictures are brought to this side before they go in, pixels.
+    """
+
+    def __init__(self, network: AgeNetwork, size: int) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False).eval()
+        self.size = size
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """(N, 3, S, S) float in [0, 1] → activations, finest first."""
+        if pictures.shape[-1] != self.size:
+            pictures = F.interpolate(pictures, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        return self.network.backbone.features(self.network.normalise(pictures))
+
+
+def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
+    """Margin masks of random windows, (count, 256, 256) bool, kinds drawn by their shares."""
+    weights = np.array([shares.random, shares.paper, shares.edge])
+    kinds = rng.choice(3, size=count, p=weights / weights.sum())
+
+    def draw(kind: int) -> Window:
+        return (random_window(rng), PAPER_WINDOW, edge_window(rng))[kind]
+
+    return np.stack([margin_mask(draw(kind)) for kind in kinds])
+
+
+def train_imagine(
+    recipe: ImagineRecipe,
+    crops: Crops,
+    folder: Path,
+    features_run: Path,
+    *,
+    device: Device = "auto",
+    minutes: float | None = None,
+    progress: Progress = no_progress,
+) -> bool:
+    """Train, or go on training, the ImagineGAN of a recipe.
+
+    Args:
+        recipe: what to train and how.
+        crops: the aligned crops; only the training split is seen.
+        folder: the run's folder; gets weights.safetensors when done.
+        features_run: the finished run of the age network that gives the perceptual features.
+        device, minutes, progress: as in ``train_age``.
+
+    Returns:
+        True when the training is complete, False when it ran out of time.
+
+    Raises:
+        CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
+    """
+    fabric = make_fabric(device)
+    torch.manual_seed(recipe.seed)
+    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
+    critic = PatchCritic(recipe.network.critic_width)
+    features = Features(load_age_network(features_run)[1], recipe.features_size).to(fabric.device)
+    for network in (generator, critic, features):
+        network.to(memory_format=torch.channels_last)
+    average = make_average(generator, recipe.ema).to(fabric.device)
+    _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
+    _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
+    run = Run(folder, recipe, fabric.device.type, minutes)
+    parts: dict[str, nn.Module] = {"generator": generator, "critic": critic, "average": average}
+    optimisers = {"generator_optimiser": generator_optimiser, "critic_optimiser": critic_optimiser}
+
+    train = crops.indices("train")
+    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
+    start = resume(run, parts, optimisers)
+    generator.train()
+
+    for step in range(start, steps):
+        seed_step(recipe.seed, step)
+        set_learning_rate(generator_optimiser, recipe.generator, step, steps)
+        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
+        chosen = batch_at(train, step, recipe.batch, recipe.seed)
+        real, visible, hidden = make_batch(crops.take(chosen), recipe, step, fabric)
+        noise = torch.rand_like(real)
+
+        with fabric.autocast():
+            generated = generator(visible, hidden, noise)
+            critic_loss = (
+                adversarial_loss(critic(real, visible), real=True)
+                + adversarial_loss(critic(generated.detach(), visible), real=False)
+            ) / 2
+        critic_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(critic_loss)
+        critic_optimiser.step()
+
+        critic.requires_grad_(False)
+        with fabric.autocast():
+            parts_of_loss = generator_losses(generated, real, visible, critic, features)
+            loss = weigh(parts_of_loss, recipe)
+        generator_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        generator_optimiser.step()
+        critic.requires_grad_(True)
+        average.update_parameters(generator)
+
+        values = {name: part.item() for name, part in parts_of_loss.items()} | {"critic": critic_loss.item()}
+        done = step + 1
+        progress(done, steps, values)
+        if done % LOG_EVERY == 0 or done == steps:
+            run.log(done, values | {"spread": generated.detach().float().std(dim=0).mean().item()})
+        if done < steps and (run.due_to_save() or run.out_of_time()):
+            save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
+            if run.out_of_time():
+                return False
+    _finish(run, average.module, steps, len(train))
+    return True
+
+
+LOG_EVERY = 50  # steps
+
+
+def make_batch(
+    pictures: np.ndarray, recipe: ImagineRecipe, step: int, fabric: Fabric
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Real pictures, visible pictures and margin masks at the generator's size; half are mirrored."""
+    rng = np.random.default_rng((recipe.seed, step))
+    flipped = rng.random(len(pictures)) < 0.5
+    pictures = np.where(flipped[:, None, None, None], pictures[:, :, ::-1], pictures)
+    crops = torch.from_numpy(pictures).to(fabric.device)
+    hidden = torch.from_numpy(draw_windows(len(pictures), recipe.windows, rng)).to(fabric.device)
+    size = recipe.network.size
+    real, _ = at_size(crops, torch.zeros_like(hidden), size)
+    visible, small_hidden = at_size(crops, hidden, size)
+    form = torch.channels_last
+    return real.contiguous(memory_format=form), visible.contiguous(memory_format=form), small_hidden
+
+
+def generator_losses(
+    generated: Tensor, real: Tensor, visible: Tensor, critic: nn.Module, features: Features
+) -> dict[str, Tensor]:
+    """The generator's losses, unweighted: adversarial, perceptual, hue-color and L1."""
+    with torch.no_grad():
+        real_features = features(real)
+    return {
+        "adversarial": adversarial_loss(critic(generated, visible).float(), real=True),
+        "perceptual": perceptual_loss(features(generated), real_features),
+        "hue_color": hue_color_loss(generated.float(), real),
+        "l1": F.l1_loss(generated.float(), real),
+    }
+
+
+def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe) -> Tensor:
+    """The weighted sum of the generator's losses."""
+    weights = recipe.loss.model_dump()
+    return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+
+
+def _finish(
+    run: Run, generator: nn.Module, steps: int, train_images: int
+) -> None:
+    facts = {"steps": steps, "train_images": train_images}
+    save_tensors(
+        run.folder / WEIGHTS, generator.state_dict(), {"recipe": run.recipe.model_dump(mode="json"), **facts}
+    )
+    run.finish(facts)
+    run.checkpoint.unlink(missing_ok=True)
+
+
+def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:
+    """The trained generator of a run folder with its preprocessing, in evaluation mode."""
+    tensors, meta = load_tensors(folder / WEIGHTS)
+    recipe = ImagineRecipe.model_validate(meta["recipe"])
+    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
+    generator.load_state_dict(tensors)
+    return recipe, CropImaginer(generator, recipe.network.size).eval()
