@@ -18,8 +18,7 @@ from spiralage.types import (
     PhotoReport,
     Restoration,
 )
-
-__version__ = "0.1.0"
+from spiralage.version import __version__
 
 __all__ = [
     "AgeEstimate",
@@ -34,4 +33,5 @@ __all__ = [
     "PhotoReport",
     "Restoration",
     "SpiralageError",
+    "__version__",
 ]

@@ -35,7 +35,10 @@ def portrait() -> Photo:
         from skimage.data import astronaut
     except ImportError as error:
         raise MissingExtraError("the demo", "demo") from error
-    return Photo(astronaut(), "NASA portrait of Eileen Collins")
+    return Photo(
+        astronaut(),  # type: ignore[no-untyped-call]
+        "NASA portrait of Eileen Collins",
+    )
 
 
 def run_demo(

@@ -55,9 +55,7 @@ class MissingExtraError(SpiralageError):
     """
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs packages that are not installed; run: pip install 'spiralage[{extra}]'"
-        )
+        super().__init__(f"{feature} needs packages that are not installed; run: pip install 'spiralage[{extra}]'")
 
 
 class RecipeError(SpiralageError):

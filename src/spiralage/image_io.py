@@ -75,9 +75,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_large(name, "it is")) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(
-            f"{name}: not a picture that can be read; give one of {', '.join(FORMATS[:-1])}"
-        ) from error
+        raise PhotoError(f"{name}: not a picture that can be read; give one of {', '.join(FORMATS[:-1])}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise PhotoError(_damaged(name, error)) from error
 

@@ -70,9 +70,7 @@ def _fetch() -> Path:
     logger.setLevel(logging.ERROR)  # the caller says what happened, once
     try:
         downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_S)
-        found = pooch.retrieve(
-            YUNET_URL, YUNET_SHA256, fname=YUNET_FILE, path=cache_folder(), downloader=downloader
-        )
+        found = pooch.retrieve(YUNET_URL, YUNET_SHA256, fname=YUNET_FILE, path=cache_folder(), downloader=downloader)
     except Exception as error:  # requests, urllib3, a full disk, a wrong hash: all mean "not to be had"
         reason = " ".join(str(error).split())[:80]
         raise ModelFileError(

@@ -91,9 +91,7 @@ class AgePipeline:
         ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
         return tuple(map(FaceReport, faces, aligned, occlusions, restorations, ages))
 
-    def estimate_each(
-        self, photos: Iterable[Path | InputError], *, keep_photos: bool = False
-    ) -> Iterator[PhotoReport]:
+    def estimate_each(self, photos: Iterable[Path | InputError], *, keep_photos: bool = False) -> Iterator[PhotoReport]:
         """A report for each photo; one that can't be read is a report that says why.
 
         Args:

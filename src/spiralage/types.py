@@ -110,9 +110,7 @@ class Landmarks:
 
     def __post_init__(self) -> None:
         if self.points.shape not in ((68, 2), (5, 2)) or not np.isfinite(self.points).all():
-            raise ValueError(
-                f"landmarks must be finite with shape (68, 2) or (5, 2), got {self.points.shape}"
-            )
+            raise ValueError(f"landmarks must be finite with shape (68, 2) or (5, 2), got {self.points.shape}")
 
     def five(self) -> Doubles:
         """The five points, (5, 2) float64; of 68 points the eyes are the means of their six.

@@ -67,6 +67,11 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
         )
 
+    def start_as_identity(self) -> None:
+        """Zero the last convolution, so that training starts from x alone."""
+        for parameter in self.body[-1].parameters():
+            nn.init.zeros_(parameter)
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.body(x)
         return x + out
@@ -102,7 +107,7 @@ class CompactNet(nn.Module):
         _initialise(self)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
-                nn.init.zeros_(module.body[-1].weight)  # every block starts as the identity
+                module.start_as_identity()
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The activations after the stem and after each stage, finest first."""

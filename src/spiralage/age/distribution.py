@@ -38,7 +38,8 @@ def age_std(probabilities: Floats | Doubles) -> Doubles:
     """
     mean = expected_age(probabilities)[..., None]
     variance = (np.asarray(probabilities, dtype=np.float64) * (AGES - mean) ** 2).sum(axis=-1)
-    return np.sqrt(variance)
+    deviation: Doubles = np.sqrt(variance)
+    return deviation
 
 
 def central_interval(probabilities: Floats | Doubles, level: float = 0.9) -> tuple[Doubles, Doubles]:
@@ -69,7 +70,8 @@ def _quantile(probabilities: Floats | Doubles, q: float) -> Doubles:
     inside_year = np.take_along_axis(p, year, axis=-1)
     below = np.take_along_axis(cumulative, year, axis=-1) - inside_year
     share = (target - below) / np.where(inside_year > 0, inside_year, 1.0)
-    return np.clip((year - 0.5 + share)[..., 0], 0, MAX_AGE)
+    age: Doubles = np.clip((year - 0.5 + share)[..., 0], 0, MAX_AGE)
+    return age
 
 
 def p_at_least(probabilities: Floats | Doubles, age: float) -> Doubles:
@@ -81,4 +83,5 @@ def p_at_least(probabilities: Floats | Doubles, age: float) -> Doubles:
     >>> float(p_at_least(p, 18))
     0.75
     """
-    return np.asarray(probabilities, dtype=np.float64)[..., AGES >= age].sum(axis=-1)
+    mass: Doubles = np.asarray(probabilities, dtype=np.float64)[..., age <= AGES].sum(axis=-1)
+    return mass

@@ -18,8 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
 from spiralage.datasets.manifest import Row, Split
 from spiralage.errors import DatasetError
@@ -29,6 +32,8 @@ from spiralage.faces.landmarks import Landmarker, with_landmarks
 from spiralage.files import replacing, write_text
 from spiralage.image_io import load_photo
 from spiralage.types import AlignedFace, Box, Face, Pixels
+
+Indices: TypeAlias = npt.NDArray[np.int64]
 
 SHARD_SIZE = 512
 FALLBACK = "fallback"
@@ -83,9 +88,7 @@ def _write_shard(
     write_text(_table_path(folder, number), table.getvalue())
 
 
-def align_largest(
-    data: bytes, name: str, detector: Detector, landmarker: Landmarker
-) -> tuple[AlignedFace, str]:
+def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landmarker) -> tuple[AlignedFace, str]:
     """The aligned face of a one-person picture, and what found it.
 
     Of several faces it is the one that is large and near the middle: the picture's own person.
@@ -142,11 +145,11 @@ class Crops:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def indices(self, split: Split) -> np.ndarray:
+    def indices(self, split: Split) -> Indices:
         """The positions of a split's crops, in order."""
         return np.array([i for i, row in enumerate(self.rows) if row.split == split], dtype=np.int64)
 
-    def take(self, indices: np.ndarray) -> Pixels:
+    def take(self, indices: Indices) -> Pixels:
         """The crops at these positions, (n, 256, 256, 3) uint8 RGB."""
         return np.stack([self._shards[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices])
 
@@ -158,8 +161,12 @@ class Crops:
             yield self.take(chosen), [self.rows[i] for i in chosen]
 
 
+_read_row = TypeAdapter(Row).validate_python
+
+
 def _row(record: dict[str, str]) -> Row:
-    sex, split = record["sex"] or None, record["split"]
-    if sex not in ("male", "female", None) or split not in ("train", "val", "test"):
-        raise DatasetError(f"a crop table has a row it should not have: {record}; build the crops again")
-    return Row(record["image"], record["subject"], int(record["age"]), sex, record["group"] or None, split)
+    values = {name: record[name] or None for name in record if name != "found_by"}
+    try:
+        return _read_row(values)
+    except ValidationError as error:
+        raise DatasetError(f"a crop table has a bad row, {record}; build the crops again") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from spiralage.age.backbones import AgeNetwork
 from spiralage.age.distribution import expected_age
@@ -21,7 +22,7 @@ from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.training.age import load_age_network
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Floats, Pixels
 
 BATCH = 64
 
@@ -73,7 +74,7 @@ def evaluate_utkface(
     filling = conditions()
     total, done = len(filling) * len(ages), 0
     for condition, restorer in filling.items():
-        outputs: dict[Path, list[np.ndarray]] = {run: [] for run in runs}
+        outputs: dict[Path, list[Floats]] = {run: [] for run in runs}
         for pictures in _pictures(crops, split, restorer):
             for run, (_, network) in networks.items():
                 outputs[run].append(probabilities(network, pictures))
@@ -95,12 +96,13 @@ def _pictures(crops: Crops, split: Split, restorer: Restorer | None) -> Iterator
 
 
 @torch.no_grad()
-def probabilities(network: AgeNetwork, pictures: Pixels) -> np.ndarray:
+def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
     """P(age = j) from a PyTorch network in fp32: (N, 256, 256, 3) uint8 → (N, 101) float32."""
-    return network(torch.from_numpy(pictures)).softmax(dim=1).numpy()
+    logits: Tensor = network(torch.from_numpy(pictures))
+    return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
 
 
-def _constant(crops: Crops, ages: np.ndarray) -> Result:
+def _constant(crops: Crops, ages: Doubles) -> Result:
     """The predictor that always answers the median age of the training split."""
     median = float(np.median([row.age for row in crops.rows if row.split == "train"]))
     guess = np.full_like(ages, median)
@@ -109,9 +111,7 @@ def _constant(crops: Crops, ages: np.ndarray) -> Result:
     return Result(name, "any", round(mae, 3), round(cs5, 4), len(ages), "", 0, commit(), hardware(), None)
 
 
-def _result(
-    network: str, condition: str, recipe: str, seed: int, estimates: np.ndarray, ages: np.ndarray
-) -> Result:
+def _result(network: str, condition: str, recipe: str, seed: int, estimates: np.ndarray, ages: Doubles) -> Result:
     means = expected_age(estimates)
     return Result(
         network,

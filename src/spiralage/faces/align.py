@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Face, Landmarks, Photo
+from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Face, Landmarks, Photo, Pixels
 
 ANCHORS = np.array([[86.0, 98.0], [170.0, 98.0], [128.0, 190.0]])
 """Where left eye, right eye and mouth centre go: (3, 2), (x, y) in crop pixels."""
@@ -38,10 +38,8 @@ def align(photo: Photo, face: Face) -> AlignedFace:
     size = (CROP_SIZE, CROP_SIZE)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     pixels, to_crop = _shrink(photo.pixels, matrix, scale)
-    crop = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR)
-    inside = cv2.warpAffine(
-        np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST
-    ).astype(bool)
+    crop: Pixels = np.asarray(cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR), np.uint8)
+    inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
     return AlignedFace(crop, matrix, inside, _moved(face.landmarks, matrix))
 
 
@@ -98,7 +96,7 @@ def _square_matrix(face: Face) -> Doubles:
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 
-def _shrink(pixels: np.ndarray, matrix: Doubles, scale: float) -> tuple[np.ndarray, Doubles]:
+def _shrink(pixels: Pixels, matrix: Doubles, scale: float) -> tuple[Pixels, Doubles]:
     """Halve a large face with area averaging first; bilinear sampling alone would alias."""
     halvings = int(max(0, np.floor(np.log2(1 / max(scale, 1e-6)))))
     factor = 2**halvings
@@ -107,7 +105,7 @@ def _shrink(pixels: np.ndarray, matrix: Doubles, scale: float) -> tuple[np.ndarr
         return pixels, matrix
     small = cv2.resize(pixels[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
     grow = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
-    return small, matrix @ grow
+    return np.asarray(small, np.uint8), matrix @ grow
 
 
 def _moved(landmarks: Landmarks | None, matrix: Doubles) -> Landmarks | None:

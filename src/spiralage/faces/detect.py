@@ -109,9 +109,7 @@ def _note_fallback(reason: str) -> None:
     log.warning("using the dlib face detector: %s", reason)
 
 
-def make_detector(
-    name: DetectorName = "auto", *, box: Box | None = None, yunet: Path | None = None
-) -> Detector:
+def make_detector(name: DetectorName = "auto", *, box: Box | None = None, yunet: Path | None = None) -> Detector:
     """The detector of that name.
 
     Args:

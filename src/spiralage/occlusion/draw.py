@@ -156,4 +156,5 @@ def _cloth(colour: tuple[int, int, int], rng: np.random.Generator) -> Pixels:
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 40)
     light = strength * (np.cos(angle) * columns + np.sin(angle) * rows)
     grain = rng.normal(0, 3, (CROP_SIZE, CROP_SIZE))
-    return np.clip(np.array(colour) + (light + grain)[..., None], 0, 255).astype(np.uint8)
+    cloth: Pixels = np.clip(np.array(colour) + (light + grain)[..., None], 0, 255).astype(np.uint8)
+    return cloth

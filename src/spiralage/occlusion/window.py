@@ -23,9 +23,7 @@ class Window:
     height: int
 
     def __post_init__(self) -> None:
-        fits = (
-            0 <= self.x < self.x + self.width <= CROP_SIZE and 0 <= self.y < self.y + self.height <= CROP_SIZE
-        )
+        fits = 0 <= self.x < self.x + self.width <= CROP_SIZE and 0 <= self.y < self.y + self.height <= CROP_SIZE
         if not fits:
             raise ValueError(f"a window must lie inside the {CROP_SIZE}×{CROP_SIZE} crop, got {self}")
 

@@ -95,7 +95,7 @@ def overview_pixels(photo: Photo, faces: Sequence[FaceReport]) -> Pixels:
     """The photo, at most ``LONGEST`` pixels a side, with every face's box drawn on it."""
     scale = min(1.0, LONGEST / max(photo.size))
     size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
-    canvas = np.ascontiguousarray(cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA))
+    canvas = np.ascontiguousarray(cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     for number, report in enumerate(faces, 1):
         box = report.face.box
         first = round(box.x * scale), round(box.y * scale)

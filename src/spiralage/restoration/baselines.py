@@ -62,7 +62,8 @@ class MeanFace:
         seen, ours = crop[~hidden].astype(np.float32), face[~hidden]
         gain = np.clip(seen.std(axis=0) / np.maximum(ours.std(axis=0), 1), 1 / self.MOST_GAIN, self.MOST_GAIN)
         fitted = (face - ours.mean(axis=0)) * gain + seen.mean(axis=0)
-        return np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
+        filled: Pixels = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
+        return filled
 
 
 @lru_cache(maxsize=1)

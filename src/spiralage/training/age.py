@@ -21,6 +21,7 @@ from spiralage.training.loop import (
     Device,
     Run,
     batch_at,
+    channels_last,
     make_average,
     make_fabric,
     make_optimiser,
@@ -75,7 +76,7 @@ def train_age(
     """
     fabric = make_fabric(device)
     torch.manual_seed(recipe.seed)
-    network = build_age_network(recipe).to(memory_format=torch.channels_last)
+    network = channels_last(build_age_network(recipe))
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
@@ -139,9 +140,7 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
     return recipe.stages[-1].size
 
 
-def _finish(
-    run: Run, recipe: AgeRecipe, network: nn.Module, crops: Crops, fabric: Fabric, steps: int
-) -> None:
+def _finish(run: Run, recipe: AgeRecipe, network: nn.Module, crops: Crops, fabric: Fabric, steps: int) -> None:
     mae = validation_mae(network, crops, "val", fabric)
     facts = {"steps": steps, "val_mae": round(mae, 4), "train_images": len(crops.indices("train"))}
     save_tensors(run.folder / WEIGHTS, network.state_dict(), {"recipe": recipe.model_dump(mode="json"), **facts})

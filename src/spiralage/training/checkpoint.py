@@ -48,9 +48,7 @@ def save_checkpoint(
     meta: dict[str, Any],
 ) -> None:
     """Write all that is needed to go on exactly: modules, optimisers' state and ``meta``."""
-    tensors = {
-        f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
-    }
+    tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     groups: dict[str, Any] = {}
     for name, optimiser in optimisers.items():
         state = optimiser.state_dict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import warnings
@@ -55,7 +54,7 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
 
 
 def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> bytes:
-    network = network.eval().to(memory_format=torch.contiguous_format)
+    network = network.eval()
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
@@ -69,9 +68,8 @@ def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> byt
             verbose=False,
         )
     assert program is not None
-    buffer = io.BytesIO()
-    program.save(buffer)
-    return buffer.getvalue()
+    data: bytes = program.model_proto.SerializeToString()
+    return data
 
 
 def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:

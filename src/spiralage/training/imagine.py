@@ -23,6 +23,7 @@ from spiralage.training.loop import (
     Device,
     Run,
     batch_at,
+    channels_last,
     make_average,
     make_fabric,
     make_optimiser,
@@ -96,11 +97,9 @@ def train_imagine(
     """
     fabric = make_fabric(device)
     torch.manual_seed(recipe.seed)
-    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
-    critic = PatchCritic(recipe.network.critic_width)
-    features = Features(load_age_network(features_run)[1], recipe.features_size).to(fabric.device)
-    for network in (generator, critic, features):
-        network.to(memory_format=torch.channels_last)
+    generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
+    critic = channels_last(PatchCritic(recipe.network.critic_width))
+    features = channels_last(Features(load_age_network(features_run)[1], recipe.features_size)).to(fabric.device)
     average = make_average(generator, recipe.ema).to(fabric.device)
     _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
     _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
@@ -157,9 +156,7 @@ def train_imagine(
 LOG_EVERY = 50  # steps
 
 
-def make_batch(
-    pictures: np.ndarray, recipe: ImagineRecipe, step: int, fabric: Fabric
-) -> tuple[Tensor, Tensor, Tensor]:
+def make_batch(pictures: np.ndarray, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
     """Real pictures, visible pictures and margin masks at the generator's size; half are mirrored."""
     rng = np.random.default_rng((recipe.seed, step))
     flipped = rng.random(len(pictures)) < 0.5
@@ -193,13 +190,9 @@ def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe) -> Tensor:
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
-def _finish(
-    run: Run, generator: nn.Module, steps: int, train_images: int
-) -> None:
+def _finish(run: Run, generator: nn.Module, steps: int, train_images: int) -> None:
     facts = {"steps": steps, "train_images": train_images}
-    save_tensors(
-        run.folder / WEIGHTS, generator.state_dict(), {"recipe": run.recipe.model_dump(mode="json"), **facts}
-    )
+    save_tensors(run.folder / WEIGHTS, generator.state_dict(), {"recipe": run.recipe.model_dump(mode="json"), **facts})
     run.finish(facts)
     run.checkpoint.unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from spiralage.datasets.crops import Indices
 from spiralage.errors import CheckpointError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
@@ -23,6 +24,8 @@ from spiralage.training.checkpoint import load_checkpoint
 from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -61,21 +64,28 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, ste
         group["lr"] = rate
 
 
+def channels_last(network: Network) -> Network:
+    """The network with its weights in the memory order that convolutions are fastest in."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
 def make_average(network: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of a network's weights."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
-def picture_order(count: int, seed: int, epoch: int) -> np.ndarray:
+def picture_order(count: int, seed: int, epoch: int) -> Indices:
     """The order of ``count`` pictures in an epoch; depends on seed and epoch alone."""
     return np.random.default_rng((seed, epoch)).permutation(count)
 
 
-def batch_at(indices: np.ndarray, step: int, batch: int, seed: int) -> np.ndarray:
+def batch_at(indices: Indices, step: int, batch: int, seed: int) -> Indices:
     """The pictures of one step: whole batches of each epoch's order, so any step can be resumed."""
     per_epoch = len(indices) // batch
     epoch, within = divmod(step, per_epoch)
-    return indices[picture_order(len(indices), seed, epoch)[within * batch : (within + 1) * batch]]
+    order = picture_order(len(indices), seed, epoch)
+    chosen: Indices = indices[order[within * batch : (within + 1) * batch]]
+    return chosen
 
 
 def seed_step(seed: int, step: int) -> None:

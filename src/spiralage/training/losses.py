@@ -61,7 +61,8 @@ def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
     bright_self = F.cosine_similarity(real, real, dim=1, eps=1e-3)
     dark_self = F.cosine_similarity(1 - real, 1 - real, dim=1, eps=1e-3)
     difference = torch.maximum(bright_self - bright, dark_self - dark).clamp(min=0)
-    return ((difference + 0.001) ** 0.4 - 0.001**0.4).mean()
+    loss: Tensor = ((difference + 0.001) ** 0.4 - 0.001**0.4).mean()
+    return loss
 
 
 def perceptual_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

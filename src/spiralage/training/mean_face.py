@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import torch
 from spiralage.datasets.crops import Crops
 from spiralage.faces.align import ANCHORS
 from spiralage.faces.landmarks import make_landmarker
+from spiralage.files import write_text
+from spiralage.provenance import commit, hardware
 from spiralage.training.age import Progress, no_progress
 from spiralage.training.checkpoint import save_tensors
 from spiralage.types import Box, Face, Landmarks, Photo
@@ -24,6 +28,7 @@ def train_mean_face(crops: Crops, folder: Path, *, progress: Progress = no_progr
     Returns:
         The file, with ``pixels`` (256, 256, 3) uint8 RGB and ``landmarks`` (68, 2) float32.
     """
+    start_time = time.monotonic()
     indices = crops.indices("train")
     landmarker = make_landmarker("dlib")
     left_eye, right_eye, mouth = ANCHORS
@@ -47,4 +52,7 @@ def train_mean_face(crops: Crops, folder: Path, *, progress: Progress = no_progr
         {"pixels": torch.from_numpy(pixels), "landmarks": torch.from_numpy(landmarks)},
         {"images": len(indices), "marked": len(marks)},
     )
+    facts = {"recipe": "mean-face", "seed": 0, "commit": commit(), "hardware": hardware()}
+    minutes = round((time.monotonic() - start_time) / 60, 1)
+    write_text(folder / "run.json", json.dumps(facts | {"minutes": minutes, "train_images": len(indices)}) + "\n")
     return path

@@ -1,0 +1,35 @@
+# make demo · make test · make lint
+# Two environments, so that the demo shows what a user installs: .venv has no PyTorch, .venv-dev has all.
+
+PYTHON ?= python3
+VENV   ?= .venv
+DEV    ?= .venv-dev
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/spiralage demo --output demo
+
+test: $(DEV)/.installed
+	$(DEV)/bin/python -m pytest -q
+	$(DEV)/bin/ruff check src tests
+	$(DEV)/bin/ruff format --check src tests
+	$(DEV)/bin/mypy
+
+lint: $(DEV)/.installed
+	$(DEV)/bin/ruff check --fix src tests
+	$(DEV)/bin/ruff format src tests
+	$(DEV)/bin/mypy
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(DEV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEV) demo
