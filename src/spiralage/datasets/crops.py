@@ -91,13 +91,14 @@ def _write_shard(
 def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landmarker) -> tuple[AlignedFace, str]:
     """The aligned face of a one-person picture, and what found it.
 
-    Of several faces it is the one that is large and near the middle: the picture's own person.
+    Of several faces it is the one that is large and near the middle: the picture's own person. What
+    lies beyond the picture is its mirror image.
     """
     photo = load_photo(data, name=name)
     faces = detector.detect(photo)
     if not faces:
         width, height = photo.size
-        return align(photo, Face(Box(0, 0, width, height))), FALLBACK
+        return align(photo, Face(Box(0, 0, width, height)), mirror=True), FALLBACK
     centre = np.array(photo.size) / 2
 
     def prominence(face: Face) -> float:
@@ -105,7 +106,7 @@ def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landma
         return face.box.width - distance
 
     face = max(faces, key=prominence)
-    return align(photo, with_landmarks(landmarker, photo, face)), detector.name
+    return align(photo, with_landmarks(landmarker, photo, face), mirror=True), detector.name
 
 
 def _table_path(folder: Path, number: int) -> Path:

@@ -15,7 +15,7 @@ ANCHORS = np.array([[86.0, 98.0], [170.0, 98.0], [128.0, 190.0]])
 """Where left eye, right eye and mouth centre go: (3, 2), (x, y) in crop pixels."""
 
 
-def align(photo: Photo, face: Face) -> AlignedFace:
+def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
     """Cut a face out of a photo, normalised in size, tilt and position.
 
     With landmarks the crop follows ``ANCHORS``. Without them it is the largest centred square of the
@@ -24,9 +24,11 @@ def align(photo: Photo, face: Face) -> AlignedFace:
     Args:
         photo: (height, width, 3) uint8 RGB.
         face: box and landmarks in photo pixels.
+        mirror: fill what lies beyond the photo with its mirror image instead of 0: for training pictures
+            that are cut closer than the frame (UTKFace), so that no network learns a black border.
 
     Returns:
-        The 256×256 crop, black where it reaches beyond the photo, with the affine matrix that made it.
+        The 256×256 crop, by default 0 where it reaches beyond the photo, with the affine matrix that made it.
 
     Example:
         >>> from spiralage.types import Box
@@ -38,9 +40,10 @@ def align(photo: Photo, face: Face) -> AlignedFace:
     size = (CROP_SIZE, CROP_SIZE)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     pixels, to_crop = _shrink(photo.pixels, matrix, scale)
-    crop: Pixels = np.asarray(cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR), np.uint8)
+    border = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_CONSTANT
+    crop = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=border)
     inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
-    return AlignedFace(crop, matrix, inside, _moved(face.landmarks, matrix))
+    return AlignedFace(np.asarray(crop, np.uint8), matrix, inside, _moved(face.landmarks, matrix))
 
 
 def similarity(source: Doubles, target: Doubles) -> Doubles:

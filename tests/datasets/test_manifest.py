@@ -1,0 +1,46 @@
+"""Splits by hash, and where a data set's archive is looked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from spiralage.datasets.manifest import find_archive, split_by_hash
+from spiralage.errors import DatasetError
+
+
+def test_the_shares_are_near_80_10_10() -> None:
+    count = 20_000
+    splits = Counter(split_by_hash(f"{number}.jpg") for number in range(count))
+    assert set(splits) == {"train", "val", "test"}
+    # Three standard deviations of a binomial: 0.6 % for 10 %, 0.85 % for 80 %.
+    assert splits["train"] / count == pytest.approx(0.8, abs=0.0085)
+    assert splits["val"] / count == pytest.approx(0.1, abs=0.0065)
+    assert splits["test"] / count == pytest.approx(0.1, abs=0.0065)
+
+
+@pytest.mark.parametrize(
+    ("subject", "split"),
+    # SHA-256 of these names begins with 2c, 18, d4, d0, ea, f8: cut at cc (0.8) and e6 (0.9).
+    [
+        ("a.jpg", "?"),
+    ],
+)
+def test_a_names_split_never_changes(subject: str, split: str) -> None:
+    assert split_by_hash(subject) == split
+
+
+def test_the_archive_comes_before_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"neither Faces\.tar nor a folder Faces"):
+        find_archive(tmp_path, "Faces.tar")
+    (tmp_path / "Faces").mkdir()
+    assert find_archive(tmp_path, "Faces.tar") == tmp_path / "Faces"
+    (tmp_path / "Faces.tar").touch()
+    assert find_archive(tmp_path, "Faces.tar") == tmp_path / "Faces.tar"
+
+
+def test_no_data_folder_says_how_to_give_one() -> None:
+    with pytest.raises(DatasetError, match="SPIRALAGE_DATA"):
+        find_archive(None, "Faces.tar")

@@ -1,0 +1,42 @@
+"""The demo, through its real entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spiralage.cli import main
+from spiralage.demo import run_demo
+from spiralage.errors import InputError
+from spiralage.types import Photo
+
+
+def test_demo_prints_three_rows_and_writes_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--output", str(tmp_path), "--detector", "dlib"]) == 0
+    out = capsys.readouterr().out
+    assert all(row in out for row in ("original", "masked", "restored"))
+    assert "75%" in out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    assert page.count("data:image/jpeg;base64,") == 1 + 1 + 3 + 3
+    assert "src=\"http" not in page
+    with Image.open(tmp_path / "figure.png") as figure:
+        assert figure.size[0] > 800
+
+
+def test_the_three_readings_differ_as_they_should(tmp_path: Path) -> None:
+    steps = run_demo(tmp_path, detector="dlib").steps
+    original, masked, restored = (report for _, report in steps)
+    assert original.occlusion.fraction == 0
+    assert masked.occlusion.fraction == restored.occlusion.fraction == 0.75
+    assert (masked.restoration.pixels[masked.occlusion.hidden] == 0).all()
+    assert (restored.restoration.pixels[restored.occlusion.hidden] > 0).any()
+    assert len({report.age.mean for _, report in steps}) == 3
+
+
+def test_a_photo_without_a_face_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no face found"):
+        run_demo(tmp_path, photo=Photo(np.zeros((90, 90, 3), np.uint8)), detector="dlib")
