@@ -93,12 +93,10 @@ def test_compacts_blocks_start_as_the_identity(compact: CompactNet) -> None:
     torch.testing.assert_close(first, stem)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "compact"])
 @torch.no_grad()
-def test_training_starts_near_the_uniform_distribution(alexnet: AlexNet, compact: CompactNet, name: str) -> None:
-    backbone: nn.Module = alexnet if name == "alexnet" else compact
-    p = backbone(torch.randn(4, 3, 128, 128)).softmax(dim=1)
-    assert p.max() < 0.1
+def test_training_starts_near_the_uniform_distribution(compact: CompactNet) -> None:
+    p = compact(torch.randn(4, 3, 128, 128)).softmax(dim=1)
+    assert p.max() < 0.03  # uniform is 0.0099
 
 
 def test_backbones_are_made_by_name() -> None:

@@ -23,9 +23,14 @@ def test_the_shares_are_near_80_10_10() -> None:
 
 @pytest.mark.parametrize(
     ("subject", "split"),
-    # SHA-256 of these names begins with 2c, 18, d4, d0, ea, f8: cut at cc (0.8) and e6 (0.9).
     [
-        ("a.jpg", "?"),
+        ("1_0_0_20161219140623097.jpg.chip.jpg", "train"),
+        ("26_1_2_20170104023102422.jpg.chip.jpg", "train"),
+        ("50.jpg", "train"),  # 0.7992
+        ("377.jpg", "val"),  # 0.8005
+        ("583.jpg", "val"),  # 0.8990
+        ("2480.jpg", "test"),  # 0.9004
+        ("f.jpg", "test"),  # 0.9981
     ],
 )
 def test_a_names_split_never_changes(subject: str, split: str) -> None:

@@ -93,7 +93,11 @@ def data_duplicates(
     archive = find_archive(data, utkface.ARCHIVE)
     groups = group_duplicates((row.image, encoded) for row, encoded in utkface.read(archive))
     write_text(output, "image,group\n" + "".join(f"{image},{group}\n" for image, group in groups.items()))
-    results.print(f"{len(groups)} pictures in {len(set(groups.values()))} groups")
+    ages: dict[str, set[str]] = {}
+    for image, group in groups.items():
+        ages.setdefault(group, set()).add(image.split("_")[0])
+    differing = sum(len(found) > 1 for found in ages.values())
+    results.print(f"{len(groups)} pictures in {len(ages)} groups; in {differing} of them the ages differ")
 
 
 def train_age(

@@ -1,0 +1,57 @@
+"""What several test files share: a portrait, its face, and the folders that only some machines have."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import skimage.data
+
+from spiralage.faces.align import align
+from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker
+from spiralage.faces.landmarks import with_landmarks
+from spiralage.model_files import YUNET_FILE
+from spiralage.types import AlignedFace, Face, Photo
+
+
+@pytest.fixture(scope="session")
+def portrait() -> Photo:
+    """NASA's portrait of Eileen Collins, 512×512, public domain; scikit-image ships it."""
+    return Photo(skimage.data.astronaut(), "portrait")
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait: Photo) -> Face:
+    """The face that dlib finds in the portrait, with dlib's 68 landmarks."""
+    (face,) = DlibDetector().detect(portrait)
+    return with_landmarks(DlibLandmarker(), portrait, face)
+
+
+@pytest.fixture(scope="session")
+def portrait_crop(portrait: Photo, portrait_face: Face) -> AlignedFace:
+    """The portrait's face, aligned."""
+    return align(portrait, portrait_face)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of data-set archives that SPIRALAGE_DATA names."""
+    folder = os.environ.get("SPIRALAGE_DATA")
+    if not folder:
+        pytest.skip("SPIRALAGE_DATA names no folder of data sets")
+    if not Path(folder).is_dir():
+        pytest.skip(f"SPIRALAGE_DATA is {folder}, which is not a folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def yunet_file() -> Path:
+    """The YuNet detector's ONNX file in the folder that SPIRALAGE_MODELS names."""
+    folder = os.environ.get("SPIRALAGE_MODELS")
+    if not folder:
+        pytest.skip("SPIRALAGE_MODELS names no folder of model files")
+    file = Path(folder) / YUNET_FILE
+    if not file.is_file():
+        pytest.skip(f"{file} is not there")
+    return file

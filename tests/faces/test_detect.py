@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spiralage.errors import ModelFileError
+from spiralage.faces import detect
+from spiralage.faces.detect import Detector, GivenBox, YuNetDetector, make_detector, resized
+from spiralage.faces.dlib_faces import DlibDetector
+from spiralage.model_files import YUNET_FILE
+from spiralage.types import Box, Face, Photo
+
+
+@pytest.fixture(scope="module")
+def dlib_detector() -> DlibDetector:
+    return DlibDetector()
+
+
+@pytest.fixture(scope="module")
+def yunet_detector(yunet_file: Path) -> YuNetDetector:
+    return YuNetDetector(yunet_file)
+
+
+@pytest.fixture(params=["dlib", "yunet"])
+def detector(request: pytest.FixtureRequest) -> Detector:
+    found: Detector = request.getfixturevalue(f"{request.param}_detector")
+    return found
+
+
+@pytest.fixture
+def no_yunet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def missing(given: Path | None = None) -> Path:
+        raise ModelFileError("yunet can't be fetched (offline)")
+
+    monkeypatch.setattr(detect, "yunet_path", missing)
+    detect._note_fallback.cache_clear()
+    yield
+    detect._note_fallback.cache_clear()
+
+
+def is_her_face(face: Face, scale: float = 1, left: float = 0, top: float = 0) -> bool:
+    """Whether the box spans the portrait's face: eyes near (203, 103) and (247, 104), mouth near (223, 142)."""
+    x, y = (face.box.centre[0] - left) / scale, (face.box.centre[1] - top) / scale
+    width, height = face.box.width / scale, face.box.height / scale
+    return abs(x - 223) < 8 and abs(y - 124) < 12 and 75 < width < 115 and 75 < height < 130
+
+
+def test_the_portrait_has_one_face(portrait: Photo, detector: Detector) -> None:
+    (face,) = detector.detect(portrait)
+    assert is_her_face(face)
+    assert face.score > 0.6
+
+
+def test_yunet_gives_five_points(portrait: Photo, yunet_detector: YuNetDetector) -> None:
+    (face,) = yunet_detector.detect(portrait)
+    assert face.landmarks is not None
+    assert face.landmarks.source == "yunet"
+    expected = [(203, 103), (247, 104), (224, 127), (203, 142), (244, 143)]
+    np.testing.assert_allclose(face.landmarks.points, expected, atol=5)
+
+
+def test_dlib_gives_a_box_alone(portrait: Photo, dlib_detector: DlibDetector) -> None:
+    (face,) = dlib_detector.detect(portrait)
+    assert face.landmarks is None
+
+
+def test_yunet_takes_rgb(portrait: Photo, yunet_detector: YuNetDetector) -> None:
+    (face,) = yunet_detector.detect(portrait)
+    swapped = yunet_detector.detect(Photo(np.ascontiguousarray(portrait.pixels[..., ::-1])))
+    assert face.score > max((other.score for other in swapped), default=0)
+
+
+def test_a_large_photo_is_searched_small_and_answered_in_its_own_pixels(portrait: Photo, detector: Detector) -> None:
+    (face,) = detector.detect(Photo(resized(portrait.pixels, 4)))
+    assert is_her_face(face, scale=4)
+    if face.landmarks is not None:
+        np.testing.assert_allclose(face.landmarks.five()[0] / 4, (203, 103), atol=5)
+
+
+def test_a_small_face_is_found_at_double_size(portrait: Photo, detector: Detector) -> None:
+    (face,) = detector.detect(Photo(resized(portrait.pixels, 0.6)))
+    assert is_her_face(face, scale=0.6)
+
+
+def test_a_face_is_found_where_it_is(portrait: Photo, detector: Detector) -> None:
+    pixels = np.full((400, 700, 3), 128, np.uint8)
+    pixels[20:320, 350:650] = portrait.pixels[:300, 70:370]
+    (face,) = detector.detect(Photo(pixels))
+    assert is_her_face(face, left=350 - 70, top=20)
+
+
+def test_the_surest_face_comes_first(portrait: Photo, detector: Detector) -> None:
+    two = np.concatenate([portrait.pixels[:300, 70:370], resized(portrait.pixels[:300, 70:370], 1)[:, ::-1]], axis=1)
+    faces = detector.detect(Photo(np.ascontiguousarray(two)))
+    assert len(faces) == 2
+    assert faces[0].score >= faces[1].score
+    assert sorted(face.box.x > 300 for face in faces) == [False, True]
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_blank_photo_has_no_face(value: int, detector: Detector) -> None:
+    assert detector.detect(Photo(np.full((120, 160, 3), value, np.uint8))) == ()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (5, 5), (2, 300), (300, 2), (6, 2000)])
+def test_a_tiny_or_thin_photo_has_no_face(size: tuple[int, int], detector: Detector) -> None:
+    assert detector.detect(Photo(np.full((*size, 3), 200, np.uint8))) == ()
+
+
+def test_a_photo_need_not_be_contiguous(portrait: Photo, detector: Detector) -> None:
+    padded = np.zeros((512, 512, 4), np.uint8)
+    padded[..., :3] = portrait.pixels
+    (face,) = detector.detect(Photo(padded[..., :3]))
+    assert is_her_face(face)
+
+
+def test_a_given_box_is_the_face(portrait: Photo) -> None:
+    box = Box(10, 20, 30, 40)
+    (face,) = GivenBox(box).detect(portrait)
+    assert face.box == box
+    assert face.landmarks is None
+
+
+def test_without_a_box_the_picture_is_the_face() -> None:
+    (face,) = GivenBox().detect(Photo(np.zeros((40, 60, 3), np.uint8)))
+    assert face.box == Box(0, 0, 60, 40)
+
+
+def test_detectors_by_name(portrait: Photo) -> None:
+    assert isinstance(make_detector("dlib"), DlibDetector)
+    assert make_detector("none").detect(portrait)[0].box == Box(0, 0, 512, 512)
+    assert make_detector("dlib", box=Box(1, 2, 3, 4)).detect(portrait)[0].box == Box(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["auto", "yunet"])
+def test_yunet_by_name(name: detect.DetectorName, yunet_file: Path) -> None:
+    assert isinstance(make_detector(name, yunet=yunet_file), YuNetDetector)
+
+
+@pytest.mark.usefixtures("no_yunet")
+def test_auto_falls_back_to_dlib_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="spiralage"):
+        first, second = make_detector("auto"), make_detector()
+    assert isinstance(first, DlibDetector)
+    assert isinstance(second, DlibDetector)
+    (note,) = caplog.messages
+    assert note == "using the dlib face detector: yunet can't be fetched (offline)"
+
+
+@pytest.mark.usefixtures("no_yunet")
+def test_yunet_by_name_does_not_fall_back() -> None:
+    with pytest.raises(ModelFileError, match="can't be fetched"):
+        make_detector("yunet")
+
+
+@pytest.mark.parametrize("name", ["auto", "yunet"])
+def test_a_given_file_that_is_not_yunet_is_refused(tmp_path: Path, name: detect.DetectorName) -> None:
+    (tmp_path / YUNET_FILE).write_bytes(b"something else")
+    with pytest.raises(ModelFileError, match="SHA-256"):
+        make_detector(name, yunet=tmp_path / YUNET_FILE)
+    with pytest.raises(ModelFileError, match="no such model file"):
+        make_detector(name, yunet=tmp_path / "none.onnx")
+
+
+def test_a_damaged_yunet_file_is_refused(tmp_path: Path, yunet_file: Path) -> None:
+    copy = tmp_path / YUNET_FILE
+    shutil.copyfile(yunet_file, copy)
+    with copy.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\0\1\2\3")
+    with pytest.raises(ModelFileError, match="SHA-256"):
+        YuNetDetector(copy)
+
+
+def test_resized() -> None:
+    pixels = np.zeros((10, 20, 3), np.uint8)
+    pixels[:, ::2] = 200
+    assert resized(pixels, 1) is pixels
+    assert resized(pixels, 0.5).shape == (5, 10, 3)
+    assert (resized(pixels, 0.5) == 100).all()
+    assert resized(pixels, 2).shape == (20, 40, 3)
+    assert resized(pixels, 0.01).shape == (1, 1, 3)

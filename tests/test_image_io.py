@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import io
+import resource
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from spiralage import image_io
+from spiralage.errors import FolderError, OutputError, PhotoError
+from spiralage.image_io import encode_png, list_pictures, load_photo, photo_from_image, save_picture
+from spiralage.types import Photo, Pixels
+
+ORIENTATION = 0x0112
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def quarters() -> Pixels:
+    """64×96 pixels whose four quarters have four colours: no turn or flip leaves it as it is."""
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[:32, :48], pixels[:32, 48:] = (220, 40, 40), (40, 200, 60)
+    pixels[32:, :48], pixels[32:, 48:] = (40, 60, 220), (230, 220, 60)
+    return pixels
+
+
+# By the EXIF standard: which side of the scene the stored first row and first column show.
+STORED: dict[int, Callable[[Pixels], Pixels]] = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.swapaxes(0, 1),
+    6: lambda upright: upright.swapaxes(0, 1)[::-1],
+    7: lambda upright: upright.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda upright: upright.swapaxes(0, 1)[:, ::-1],
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_exif_rotation_is_applied(orientation: int, kind: str) -> None:
+    image = Image.fromarray(np.ascontiguousarray(STORED[orientation](quarters())))
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    photo = load_photo(encoded(image, kind, exif=exif, quality=95))
+    assert photo.size == (96, 64)
+    off = np.abs(photo.pixels.astype(int) - quarters())
+    # JPEG and WebP bleed where colours meet; the insides of the quarters must match.
+    assert off[4:28, 4:44].max() <= 12
+    assert off[36:60, 52:92].max() <= 12
+    assert off.mean() < 3
+
+
+def test_exif_rotation_of_an_image_in_hand() -> None:
+    image = Image.fromarray(np.ascontiguousarray(STORED[6](quarters())))
+    image.getexif()[ORIENTATION] = 6
+    np.testing.assert_array_equal(photo_from_image(image, "mine").pixels, quarters())
+    assert photo_from_image(image, "mine").name == "mine"
+
+
+def test_the_rotation_tag_is_not_applied_twice() -> None:
+    image = Image.fromarray(np.ascontiguousarray(STORED[8](quarters())))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 8
+    once = load_photo(encoded(image, exif=exif))
+    np.testing.assert_array_equal(photo_from_image(Image.fromarray(once.pixels)).pixels, once.pixels)
+
+
+def one_row(source: bytes) -> list[list[int]]:
+    """The pixels of a picture of one row."""
+    pixels = load_photo(source).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[0] == 1
+    assert pixels.shape[2] == 3
+    rows: list[list[int]] = pixels[0].tolist()
+    return rows
+
+
+def cv2_png(values: npt.NDArray[Any]) -> bytes:
+    done, data = cv2.imencode(".png", values)
+    assert done
+    return bytes(data.tobytes())
+
+
+def test_gray() -> None:
+    assert one_row(encoded(Image.fromarray(np.array([[0, 7, 255]], np.uint8)))) == [[v] * 3 for v in (0, 7, 255)]
+
+
+def test_black_and_white() -> None:
+    assert one_row(encoded(Image.fromarray(np.array([[False, True]])))) == [[0] * 3, [255] * 3]
+
+
+def test_16_bit_gray_keeps_its_whole_range() -> None:
+    values = np.array([[0, 257, 0x8000, 65535]], np.uint16)
+    assert one_row(cv2_png(values)) == [[0] * 3, [1] * 3, [128] * 3, [255] * 3]
+    assert one_row(b"P5 4 1 65535\n" + values.astype(">u2").tobytes()) == [[0] * 3, [1] * 3, [128] * 3, [255] * 3]
+    assert one_row(encoded(Image.fromarray(values), "TIFF")) == [[0] * 3, [1] * 3, [128] * 3, [255] * 3]
+
+
+def test_16_bit_colour() -> None:
+    rgb = np.array([[[65535, 0x8000, 0], [257, 514, 40 * 257]]], np.uint16)
+    for data in (cv2_png(rgb[..., ::-1]), b"P6 2 1 65535\n" + rgb.astype(">u2").tobytes()):
+        np.testing.assert_allclose(one_row(data), [[255, 128, 0], [1, 2, 40]], atol=1)
+
+
+def test_float_gray_between_0_and_1() -> None:
+    data = encoded(Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "TIFF")
+    assert one_row(data) == [[0] * 3, [128] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk(kind: str) -> None:
+    inks = np.zeros((16, 48, 4), np.uint8)
+    inks[:, 16:32] = 0, 255, 255, 0  # magenta and yellow are red
+    inks[:, 32:] = 0, 0, 0, 255
+    photo = load_photo(encoded(Image.fromarray(inks, "CMYK"), kind))
+    np.testing.assert_allclose(photo.pixels[8, [8, 24, 40]], [(255, 255, 255), (255, 0, 0), (0, 0, 0)], atol=6)
+
+
+def test_alpha_is_laid_on_white() -> None:
+    rgba = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 51]]], np.uint8)
+    expected = [[255, 255, 255], [10, 20, 30], [204, 204, 204]]
+    np.testing.assert_allclose(one_row(encoded(Image.fromarray(rgba))), expected, atol=1)
+    np.testing.assert_allclose(one_row(encoded(Image.fromarray(rgba), "WEBP", lossless=True)), expected, atol=1)
+
+
+def test_gray_alpha_is_laid_on_white() -> None:
+    values = np.array([[[10, 0], [10, 255]]], np.uint8)
+    assert one_row(encoded(Image.fromarray(values))) == [[255] * 3, [10] * 3]
+
+
+def palette_picture() -> Image.Image:
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8)).convert("P")
+    image.putdata([0, 1, 2])
+    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
+    return image
+
+
+def test_palette() -> None:
+    assert one_row(encoded(palette_picture())) == [[200, 0, 0], [0, 200, 0], [0, 0, 200]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_transparent_palette_entry_is_white(kind: str) -> None:
+    data = encoded(palette_picture(), kind, transparency=1)
+    assert one_row(data) == [[200, 0, 0], [255, 255, 255], [0, 0, 200]]
+
+
+def test_transparent_colour_is_white() -> None:
+    image = Image.fromarray(np.array([[[9, 9, 9], [8, 9, 9]]], np.uint8))
+    assert one_row(encoded(image, transparency=(9, 9, 9))) == [[255, 255, 255], [8, 9, 9]]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_first_frame_of_an_animation(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 4), colour) for colour in ((255, 0, 0), (0, 255, 0), (0, 0, 255))]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    photo = load_photo(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    assert photo.size == (8, 4)
+    np.testing.assert_allclose(photo.pixels.reshape(-1, 3), [(255, 0, 0)] * 32, atol=1)
+
+
+def noise(side: int = 128) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_file_cut_short_is_refused(kind: str, kept: float, tmp_path: Path) -> None:
+    data = encoded(noise(), kind)
+    assert load_photo(data).size == (128, 128)
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(PhotoError, match=r"cut\.jpg: ") as caught:
+        load_photo(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 8, 16, 20, 30, 40, 100, 200, 400])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+def test_a_header_cut_short_is_refused(kind: str, at: int) -> None:
+    with pytest.raises(PhotoError):
+        load_photo(encoded(noise(32), kind)[:at])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+def test_flipped_bytes_give_a_photo_or_a_photo_error(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    whole = np.frombuffer(encoded(noise(24), kind), np.uint8)
+    for _ in range(60):
+        data = whole.copy()
+        places = rng.integers(0, min(len(data), 300), 4)
+        data[places] = rng.integers(0, 256, 4)
+        try:
+            assert isinstance(load_photo(data.tobytes()), Photo)
+        except PhotoError:
+            pass
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(PhotoError, match=r"empty\.jpg: the file is empty \(0 bytes\)"):
+        load_photo(tmp_path / "empty.jpg")
+    with pytest.raises(PhotoError, match="^upload: the file is empty"):
+        load_photo(b"", name="upload")
+
+
+def test_other_files_are_not_pictures(tmp_path: Path) -> None:
+    (tmp_path / "letter.jpg").write_text("Dear reader,\n" * 50)
+    with pytest.raises(PhotoError, match=r"letter\.jpg: not a picture"):
+        load_photo(tmp_path / "letter.jpg")
+
+
+def test_formats_that_need_other_programs_are_not_opened() -> None:
+    with pytest.raises(PhotoError, match="not a picture"):
+        load_photo(encoded(noise(8), "EPS"))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"none\.jpg: no such file"):
+        load_photo(tmp_path / "none.jpg")
+
+
+def test_a_folder_is_not_a_photo(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="not a file"):
+        load_photo(tmp_path)
+
+
+def test_a_path_under_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PhotoError):
+        load_photo(tmp_path / "file" / "photo.jpg")
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".jpg", "nul\0byte.jpg"])
+def test_an_impossible_name_is_a_photo_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PhotoError):
+        load_photo(tmp_path / name)
+
+
+def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "secret.jpg").write_bytes(encoded(noise(8)))
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(PhotoError, match=r"secret\.jpg: can't be read \(Permission denied\)"):
+        load_photo(tmp_path / "secret.jpg")
+
+
+ODD_NAMES = ["日本 né ü.png", "#1 %20 & 'quote'.png", "[red]x[1].png", "-rf.png", "new\nline.png", "a.b..png", "{0}.png"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(encoded(Image.fromarray(quarters())))
+    assert list(list_pictures([tmp_path])) == [path]
+    photo = load_photo(path)
+    assert photo.name == str(path)
+    np.testing.assert_array_equal(photo.pixels, quarters())
+    np.testing.assert_array_equal(load_photo(str(path)).pixels, quarters())
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def bmp_header(width: int, height: int) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 2835, 2835, 0, 0)
+    return struct.pack("<2sIHHI", b"BM", 54, 0, 0, 54) + info
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.parametrize("header", [png_header, bmp_header])
+@pytest.mark.parametrize("sides", [(10_001, 10_000), (13_000, 13_000), (30_000, 30_000), (65_000, 65_000)])
+def test_a_picture_over_100_megapixels_is_refused_before_decoding(
+    header: Callable[[int, int], bytes], sides: tuple[int, int]
+) -> None:
+    data, memory, start = header(*sides), peak_bytes(), time.perf_counter()
+    with pytest.raises(PhotoError, match="^big: .* over the limit of 100 megapixels; scale it down"):
+        load_photo(data, name="big")
+    assert time.perf_counter() - start < 1
+    assert peak_bytes() - memory < 50_000_000
+
+
+def test_the_limit_itself_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_io, "MAX_PIXELS", 12)
+    assert load_photo(encoded(noise(8).resize((4, 3)))).size == (4, 3)
+    assert photo_from_image(noise(8).resize((4, 3))).size == (4, 3)
+    with pytest.raises(PhotoError, match="13×1 pixels is over the limit"):
+        load_photo(encoded(noise(8).resize((13, 1))))
+    with pytest.raises(PhotoError, match="13×1 pixels is over the limit"):
+        photo_from_image(noise(8).resize((13, 1)))
+
+
+def test_the_name_of_bytes() -> None:
+    data = encoded(noise(8))
+    assert load_photo(data).name == "photo"
+    assert load_photo(data, name="upload 3").name == "upload 3"
+
+
+def test_pictures_are_listed_in_a_fixed_order(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.PNG", "notes.txt", "sub/c.webp", "sub/deep/d.Tiff", "c.jpeg", "no_suffix"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    found = ["a.PNG", "b.jpg", "c.jpeg", "sub/c.webp", "sub/deep/d.Tiff"]
+    assert list(list_pictures([tmp_path])) == [tmp_path / name for name in found]
+    # The order of what was asked for stays; a file is taken whatever its name, even if it isn't there.
+    asked = [tmp_path / "sub", tmp_path / "notes.txt", tmp_path / "missing.jpg", tmp_path / "b.jpg"]
+    assert list(list_pictures(asked)) == [tmp_path / "sub/c.webp", tmp_path / "sub/deep/d.Tiff", *asked[1:]]
+
+
+def test_a_folder_without_pictures_is_an_error_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "notes.txt").touch()
+    (tmp_path / "photo.jpg").touch()
+    first, second, third = list_pictures([tmp_path / "empty", tmp_path / "photo.jpg", tmp_path / "text"])
+    assert isinstance(first, FolderError)
+    assert str(first).startswith(f"{tmp_path / 'empty'}: no pictures in this folder")
+    assert second == tmp_path / "photo.jpg"
+    assert isinstance(third, FolderError)
+    assert list(list_pictures([])) == []
+
+
+def test_saved_pictures_come_back(tmp_path: Path) -> None:
+    save_picture(tmp_path / "new" / "crop.png", quarters())
+    np.testing.assert_array_equal(load_photo(tmp_path / "new" / "crop.png").pixels, quarters())
+    np.testing.assert_array_equal(load_photo(encode_png(quarters())).pixels, quarters())
+    assert encode_png(quarters()).startswith(b"\x89PNG")
+
+
+def test_a_picture_that_cannot_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="can't be written"):
+        save_picture(tmp_path / "file" / "crop.png", quarters())

@@ -1,0 +1,106 @@
+"""Small finished crops and tiny recipes for the tests of training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pytest
+
+from spiralage.age.backbones import AlexNet, CompactNet
+from spiralage.datasets.crops import Crops
+from spiralage.datasets.manifest import Row, Split
+from spiralage.training import age
+from spiralage.training.config import AgeRecipe, ImagineRecipe
+from spiralage.types import Pixels
+
+SPLITS: tuple[Split, ...] = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
+
+
+def drawn_crop(years: int, rng: np.random.Generator) -> Pixels:
+    """Soft blobs, brighter with age."""
+    coarse = rng.integers(0, 50, (6, 6, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_LINEAR)) + np.uint8(2 * years)
+
+
+def write_crops(folder: Path) -> Crops:
+    """One shard in the documented format: 16 pictures to train on, 4 to validate, 2 to test."""
+    rng = np.random.default_rng(0)
+    ages = [10 + 80 * (index % 2) + index % 5 for index in range(len(SPLITS))]  # young or old
+    folder.mkdir(parents=True)
+    np.save(folder / "shard-0000.npy", np.stack([drawn_crop(years, rng) for years in ages]))
+    rows = [
+        Row(f"{index}.jpg", f"{index}.jpg", years, None, None, split)
+        for index, (years, split) in enumerate(zip(ages, SPLITS, strict=True))
+    ]
+    header = [field.name for field in fields(Row)] + ["found_by"]
+    lines = [",".join("" if value is None else str(value) for value in (*astuple(row), "fake")) for row in rows]
+    (folder / "shard-0000.csv").write_text("\n".join([",".join(header), *lines]) + "\n")
+    (folder / "complete.json").write_text(json.dumps({"images": len(rows), "detector": "fake"}) + "\n")
+    return Crops(folder)
+
+
+def use_tiny_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CompactNet with 8 channels wherever a recipe asks for "compact": same code, quick steps."""
+
+    def make(name: Literal["alexnet", "compact"], dropout: float) -> AlexNet | CompactNet:
+        return AlexNet(dropout) if name == "alexnet" else CompactNet((8, 12, 16), (1, 1, 1), dropout)
+
+    monkeypatch.setattr(age, "make_backbone", make)
+
+
+def age_recipe(**changes: Any) -> AgeRecipe:
+    """A run of 12 steps at 32 pixels."""
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "seed": 3,
+        "epochs": 3,
+        "batch": 4,
+        "ema": 0.5,
+        "validate_every_epochs": 1,
+        "network": {"backbone": "compact", "crop": 256, "pool": 8, "dropout": 0.1},
+        "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.05, "warmup_steps": 3, "clip_norm": 5.0},
+        "stages": [{"share": 1.0, "size": 32}],
+    }
+    return AgeRecipe.model_validate(values | changes)
+
+
+def imagine_recipe(**changes: Any) -> ImagineRecipe:
+    """A run of 8 steps at 32 pixels."""
+    values: dict[str, Any] = {
+        "name": "tiny-imagine",
+        "seed": 3,
+        "epochs": 2,
+        "batch": 4,
+        "ema": 0.5,
+        "features": "tiny",
+        "features_size": 64,
+        "network": {"size": 32, "width": 8, "blocks": 1, "critic_width": 8},
+        "generator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+        "critic": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+        "loss": {"adversarial": 0.1, "perceptual": 1.0, "hue_color": 10.0, "l1": 10.0},
+    }
+    return ImagineRecipe.model_validate(values | changes)
+
+
+class Kill(BaseException):
+    """The process dies here."""
+
+
+class KillAt:
+    """A ``progress`` that dies at a step, before that step's checkpoint."""
+
+    def __init__(self, step: int | None = None) -> None:
+        self.step = step
+        self.steps: list[int] = []
+        self.losses: list[dict[str, float]] = []
+
+    def __call__(self, step: int, steps: int, values: dict[str, float]) -> None:
+        self.steps.append(step)
+        self.losses.append(values)
+        if step == self.step:
+            raise Kill

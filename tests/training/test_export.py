@@ -1,0 +1,188 @@
+"""Export: ONNX Runtime answers as PyTorch does, and the manifest pins what was written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import age_recipe, drawn_crop, imagine_recipe, use_tiny_backbones, write_crops
+
+from spiralage import weights
+from spiralage.age.backbones import AgeNetwork, AlexNet, CompactNet
+from spiralage.age.distribution import expected_age
+from spiralage.errors import CheckpointError
+from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
+from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
+from spiralage.runtime import Session
+from spiralage.training.age import load_age_network, train_age
+from spiralage.training.checkpoint import save_tensors
+from spiralage.training.export import Kind, age_onnx, export_run, imagine_onnx
+from spiralage.training.imagine import load_imaginer, train_imagine
+from spiralage.types import Pixels
+
+BATCHES = (1, 3)
+
+
+def crops(count: int) -> Pixels:
+    """Noise and drawn pictures, in turn."""
+    rng = np.random.default_rng(count)
+    noise = rng.integers(0, 256, (count, 256, 256, 3), dtype=np.uint8)
+    drawn = np.stack([drawn_crop(30 * index, rng) for index in range(count)])
+    return np.where((np.arange(count) % 2)[:, None, None, None], noise, drawn)
+
+
+def assert_same_ages(model: bytes, network: AgeNetwork) -> None:
+    session = Session(model, threads=1)
+    for pictures in [crops(count) for count in BATCHES] + [np.zeros((1, 256, 256, 3), np.uint8)]:
+        with torch.no_grad():
+            expected = network.eval()(torch.from_numpy(pictures)).softmax(dim=1).numpy()
+        found = session.run(crops=pictures)
+        assert found.dtype == np.float32
+        assert found.shape == (len(pictures), 101)
+        assert np.abs(found - expected).max() <= 1e-4
+        assert np.abs(expected_age(found) - expected_age(expected)).max() <= 1e-3
+
+
+def lively(network: AgeNetwork) -> AgeNetwork:
+    """An untrained network whose answers differ between pictures, as a trained one's do."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if parameter.shape[0] == 101 and parameter.ndim == 2:
+                parameter.normal_(std=0.05)
+            elif name.endswith("body.5.weight"):
+                parameter.normal_(std=0.02)  # the last convolution of a residual block starts at 0
+        for buffer_name, buffer in network.named_buffers():
+            if buffer_name.endswith("running_mean"):
+                buffer.normal_(std=0.2)
+            elif buffer_name.endswith("running_var"):
+                buffer.uniform_(0.5, 2)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("crop", "pool"), [(256, 2), (224, 1)])
+def test_compact_answers_the_same_in_onnx(crop: int, pool: int) -> None:
+    torch.manual_seed(0)
+    network = lively(AgeNetwork(CompactNet(), crop=crop, pool=pool).to(memory_format=torch.channels_last))
+    means = expected_age(network(torch.from_numpy(crops(3))).softmax(dim=1).detach().numpy())
+    assert np.ptp(means) > 0.1  # else agreeing would say little
+    assert_same_ages(age_onnx(network), network)
+
+
+def test_alexnet_answers_the_same_in_onnx() -> None:
+    torch.manual_seed(0)
+    network = AgeNetwork(AlexNet(), crop=224, pool=2)
+    assert_same_ages(age_onnx(network), network)
+
+
+@torch.no_grad()
+def test_imagine_answers_the_same_in_onnx() -> None:
+    torch.manual_seed(0)
+    imaginer = CropImaginer(ImagineGenerator(16, 2), 64).eval()
+    session = Session(imagine_onnx(imaginer), threads=1)
+    assert session.input_shapes["noise"][1:] == [3, 64, 64]
+    rng = np.random.default_rng(0)
+    for count in BATCHES:
+        masks = [paper_mask().hidden, margin_mask(edge_window(rng)), np.zeros((256, 256), np.bool_)][:count]
+        pictures, hidden = crops(count), np.stack(masks).astype(np.uint8)
+        noise = rng.random((count, 3, 64, 64), np.float32)
+        expected = imaginer(*(torch.from_numpy(value) for value in (pictures, hidden, noise))).numpy()
+        found = session.run(crops=pictures, hidden=hidden, noise=noise)
+        assert found.dtype == np.uint8
+        assert np.ptp(found) > 50
+        assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished tiny runs of an age network and an ImagineGAN."""
+    folder = tmp_path_factory.mktemp("runs")
+    finished = write_crops(folder / "crops")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbones(monkeypatch)
+        train_age(age_recipe(epochs=0.5), finished, folder / "tiny", device="cpu")
+        train_imagine(
+            imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder / "tiny", device="cpu"
+        )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_tiny_backbones(monkeypatch)
+
+
+def mean_face_run(folder: Path, seed: int = 0) -> Path:
+    """A finished run that is quick to export."""
+    save_tensors(folder / "mean-face.safetensors", {"pixels": torch.full((2, 2), seed)}, {})
+    facts = {"recipe": "mean-face", "seed": seed, "commit": "0" * 12, "hardware": 'a "small" one', "minutes": 0.5}
+    (folder / "run.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
+    path = export_run(runs / "tiny", tmp_path, "tiny", "age")
+    assert path == tmp_path / "tiny.onnx"
+    entry = weights.manifest(tmp_path)["tiny"]
+    assert entry.file == "tiny.onnx"
+    assert entry.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = json.loads((runs / "tiny" / "run.json").read_text())
+    assert (entry.kind, entry.recipe, entry.seed) == ("age", "tiny", 3)
+    assert (entry.commit, entry.hardware, entry.minutes) == (facts["commit"], facts["hardware"], facts["minutes"])
+    assert "non-commercial" in entry.licence
+    model = weights.read("tiny", tmp_path)
+    assert_same_ages(model, load_age_network(runs / "tiny")[1])
+    assert {p.name for p in tmp_path.iterdir()} == {"tiny.onnx", "manifest.toml"}  # no weights beside the model
+
+
+def test_an_imagine_run_is_exported(runs: Path, tmp_path: Path) -> None:
+    path = export_run(runs / "tiny-imagine", tmp_path / "new" / "weights", "tiny-imagine", "imagine")
+    entry = weights.manifest(path.parent)["tiny-imagine"]
+    assert (entry.kind, entry.recipe) == ("imagine", "tiny-imagine")
+    inputs = crops(1), np.ones((1, 256, 256), np.uint8), np.zeros((1, 3, 32, 32), np.float32)
+    found = Session(weights.read("tiny-imagine", path.parent), threads=1).run(
+        crops=inputs[0], hidden=inputs[1], noise=inputs[2]
+    )
+    with torch.no_grad():
+        expected = load_imaginer(runs / "tiny-imagine")[1](*(torch.from_numpy(value) for value in inputs)).numpy()
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_entries_are_replaced_and_sorted(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    for name, seed in (("b-face", 1), ("c-face", 2), ("a-face", 3), ("b-face", 4)):
+        run = mean_face_run(tmp_path / f"run{seed}", seed)
+        assert export_run(run, folder, name, "mean-face") == folder / f"{name}.safetensors"
+    entries = weights.manifest(folder)
+    assert list(entries) == ["a-face", "b-face", "c-face"]
+    assert {name: entry.seed for name, entry in entries.items()} == {"a-face": 3, "b-face": 4, "c-face": 2}
+    assert entries["a-face"].hardware == 'a "small" one'
+    for name in entries:
+        assert weights.read(name, folder)  # every SHA-256 fits its file
+    text = (folder / "manifest.toml").read_text()
+    export_run(tmp_path / "run4", folder, "b-face", "mean-face")
+    assert (folder / "manifest.toml").read_text() == text
+
+
+@pytest.mark.parametrize("kind", ["age", "imagine", "mean-face"])
+def test_an_unfinished_run_is_refused(tmp_path: Path, kind: Kind) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "recipe.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="no finished run"):
+        export_run(run, tmp_path / "weights", "tiny", kind)
+    assert not (tmp_path / "weights").exists()
+
+
+@pytest.mark.parametrize(
+    ("run", "kind"), [("tiny", "imagine"), ("tiny", "mean-face"), ("tiny-imagine", "age"), ("face", "age")]
+)
+def test_a_run_of_another_kind_is_refused(runs: Path, tmp_path: Path, run: str, kind: Kind) -> None:
+    if run == "face":
+        mean_face_run(runs / run)
+    with pytest.raises(CheckpointError):
+        export_run(runs / run, tmp_path / "weights", "tiny", kind)
