@@ -263,7 +263,15 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         load_photo(tmp_path / "secret.jpg")
 
 
-ODD_NAMES = ["日本 né ü.png", "#1 %20 & 'quote'.png", "[red]x[1].png", "-rf.png", "new\nline.png", "a.b..png", "{0}.png"]
+ODD_NAMES = [
+    "日本 né ü.png",
+    "#1 %20 & 'quote'.png",
+    "[red]x[1].png",
+    "-rf.png",
+    "new\nline.png",
+    "a.b..png",
+    "{0}.png",
+]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

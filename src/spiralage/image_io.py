@@ -18,7 +18,7 @@ MAX_PIXELS = 100_000_000
 """A larger picture is refused before it is decoded."""
 
 # Only formats that Pillow decodes itself: no external program (EPS would start Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -75,7 +75,7 @@ def _decode(data: bytes, name: str) -> Pixels:
     except Image.DecompressionBombError as error:
         raise PhotoError(_too_large(name, "it is")) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{name}: not a picture that can be read; give one of {', '.join(FORMATS[:-1])}") from error
+        raise PhotoError(f"{name}: not a picture that can be read; give one of {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise PhotoError(_damaged(name, error)) from error
 

@@ -13,7 +13,7 @@ Probabilities = np.ndarray
 
 
 def normalised(weights: np.ndarray) -> Probabilities:
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 @st.composite

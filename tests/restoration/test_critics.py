@@ -44,7 +44,7 @@ def test_the_gradient_reaches_every_weight_of_the_generator() -> None:
     critic.requires_grad_(False)
     visible, hidden = torch.rand(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
     generated = generator(visible, hidden, torch.rand(2, 3, 32, 32))
-    adversarial_loss(critic(generated, visible), real=True).backward()
+    torch.autograd.backward(adversarial_loss(critic(generated, visible), real=True))
     weights = {name: p for name, p in generator.named_parameters() if p.ndim > 1}
     assert len(weights) == 8  # three down, two in the block, two up, one out
     for name, weight in weights.items():

@@ -24,7 +24,8 @@ SPLITS: tuple[Split, ...] = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
 def drawn_crop(years: int, rng: np.random.Generator) -> Pixels:
     """Soft blobs, brighter with age."""
     coarse = rng.integers(0, 50, (6, 6, 3)).astype(np.uint8)
-    return np.asarray(cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_LINEAR)) + np.uint8(2 * years)
+    blobs = cv2.resize(coarse, (256, 256), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(blobs + np.uint8(2 * years), np.uint8)
 
 
 def write_crops(folder: Path) -> Crops:

@@ -13,6 +13,55 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 FILES = sorted(RECIPES.glob("*.toml"))
 
 
+AGE = """
+name = "sample"
+seed = 1
+epochs = 10
+batch = 64
+ema = 0.998
+[network]
+backbone = "compact"
+crop = 256
+pool = 2
+dropout = 0.2
+[loss]
+mean = 0.2
+[optimiser]
+learning_rate = 4e-4
+clip_norm = 5.0
+[[stages]]
+share = 0.6
+size = 96
+[[stages]]
+share = 0.4
+size = 128
+"""
+
+IMAGINE = """
+name = "sample"
+seed = 1
+epochs = 5
+batch = 32
+features = "features"
+features_size = 112
+[network]
+size = 64
+width = 96
+blocks = 6
+critic_width = 24
+[generator]
+learning_rate = 2e-4
+[critic]
+learning_rate = 2e-4
+[loss]
+l1 = 10.0
+[windows]
+random = 0.5
+paper = 0.3
+edge = 0.2
+"""
+
+
 def is_imagine(path: Path) -> bool:
     return "[generator]" in path.read_text(encoding="utf-8")
 
@@ -21,12 +70,11 @@ def load(path: Path) -> AgeRecipe | ImagineRecipe:
     return load_recipe(path, ImagineRecipe) if is_imagine(path) else load_recipe(path, AgeRecipe)
 
 
-def changed(folder: Path, name: str, old: str, new: str) -> Path:
-    """A recipe of the repository with one change."""
-    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{old!r} must be there once"
-    path = folder / f"{name}.toml"
-    path.write_text(text.replace(old, new), encoding="utf-8")
+def changed(folder: Path, text: str, old: str, new: str) -> Path:
+    """A sample recipe with one change of whole lines."""
+    assert text.count(f"\n{old}\n") == 1, f"{old!r} must be there once"
+    path = folder / "sample.toml"
+    path.write_text(text.replace(f"\n{old}\n", f"\n{new}\n"), encoding="utf-8")
     return path
 
 
@@ -56,72 +104,70 @@ def test_the_features_have_a_recipe(path: Path) -> None:
     assert load_recipe(RECIPES / f"{recipe.features}.toml", AgeRecipe).name == recipe.features
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "key"),
-    [
-        ("compact", "seed = 1", "seed = 1\nsede = 2", "sede"),
-        ("compact", "pool = 2", "pool = 2\npol = 2", "network.pol"),
-        ("compact", "mean = 0.2", "meen = 0.2", "loss.meen"),
-        ("compact", "share = 0.4", "share = 0.4\nsise = 1", "stages.1.sise"),
-        ("imagine", "l1 = 10.0", "l2 = 10.0", "loss.l2"),
-        ("imagine", "paper = 0.3", "papier = 0.3", "windows.papier"),
-    ],
-)
-def test_an_unknown_key_is_named(tmp_path: Path, name: str, old: str, new: str, key: str) -> None:
-    path = changed(tmp_path, name, old, new)
-    with pytest.raises(RecipeError, match=rf"{name}\.toml: {key}: "):
-        load(path)
+@pytest.mark.parametrize("text", [AGE, IMAGINE], ids=["age", "imagine"])
+def test_the_samples_are_sound(tmp_path: Path, text: str) -> None:
+    assert load(changed(tmp_path, text, "seed = 1", "seed = 2")).seed == 2
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "key"),
+    ("text", "old", "new", "key"),
     [
-        ("compact", "batch = 64", "batch = 0", "batch"),
-        ("compact", "seed = 1", "seed = -1", "seed"),
-        ("compact", "seed = 1", 'seed = "one"', "seed"),
-        ("compact", "seed = 1", "", "seed"),
-        ("compact", "epochs = 10", "epochs = 0", "epochs"),
-        ("compact", "ema = 0.998", "ema = 1.0", "ema"),
-        ("compact", 'name = "compact"\ndata', 'name = "../compact"\ndata', "name"),
-        ("compact", 'backbone = "compact"', 'backbone = "resnet"', "network.backbone"),
-        ("compact", "crop = 256", "crop = 257", "network.crop"),
-        ("compact", "pool = 2", "pool = 0", "network.pool"),
-        ("compact", "dropout = 0.2", "dropout = 1.0", "network.dropout"),
-        ("compact", "learning_rate = 4e-4", "learning_rate = 0", "optimiser.learning_rate"),
-        ("compact", "clip_norm = 5.0", "clip_norm = -5.0", "optimiser.clip_norm"),
-        ("compact", "size = 96", "size = 16", "stages.0.size"),
-        ("imagine", "size = 64", "size = 40", "network.size"),
-        ("imagine", "width = 96", "width = 6", "network.width"),
-        ("imagine", "random = 0.5", "random = -0.5", "windows.random"),
+        (AGE, "seed = 1", "seed = 1\nsede = 2", "sede"),
+        (AGE, "pool = 2", "pool = 2\npol = 2", "network.pol"),
+        (AGE, "mean = 0.2", "meen = 0.2", "loss.meen"),
+        (AGE, "share = 0.4", "share = 0.4\nsise = 1", "stages.1.sise"),
+        (IMAGINE, "l1 = 10.0", "l2 = 10.0", "loss.l2"),
+        (IMAGINE, "paper = 0.3", "papier = 0.3", "windows.papier"),
     ],
 )
-def test_a_value_out_of_range_is_named(tmp_path: Path, name: str, old: str, new: str, key: str) -> None:
-    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
-    if text.count("\n" + old + "\n") == 1:  # a whole line
-        old, new = "\n" + old + "\n", "\n" + new + "\n"
-    path = changed(tmp_path, name, old, new)
-    with pytest.raises(RecipeError, match=rf"{name}\.toml: {key}: "):
-        load(path)
+def test_an_unknown_key_is_named(tmp_path: Path, text: str, old: str, new: str, key: str) -> None:
+    with pytest.raises(RecipeError, match=rf"sample\.toml: {key}: "):
+        load(changed(tmp_path, text, old, new))
 
 
-@pytest.mark.parametrize("size", [48, 80, 96, 112])
+@pytest.mark.parametrize(
+    ("text", "old", "new", "key"),
+    [
+        (AGE, "batch = 64", "batch = 0", "batch"),
+        (AGE, "seed = 1", "seed = -1", "seed"),
+        (AGE, "seed = 1", 'seed = "one"', "seed"),
+        (AGE, "seed = 1", "# no seed", "seed"),
+        (AGE, "epochs = 10", "epochs = 0", "epochs"),
+        (AGE, "ema = 0.998", "ema = 1.0", "ema"),
+        (AGE, 'name = "sample"', 'name = "../sample"', "name"),
+        (AGE, 'backbone = "compact"', 'backbone = "resnet"', "network.backbone"),
+        (AGE, "crop = 256", "crop = 257", "network.crop"),
+        (AGE, "pool = 2", "pool = 0", "network.pool"),
+        (AGE, "dropout = 0.2", "dropout = 1.0", "network.dropout"),
+        (AGE, "learning_rate = 4e-4", "learning_rate = 0", "optimiser.learning_rate"),
+        (AGE, "clip_norm = 5.0", "clip_norm = -5.0", "optimiser.clip_norm"),
+        (AGE, "size = 96", "size = 16", "stages.0.size"),
+        (IMAGINE, "size = 64", "size = 40", "network.size"),
+        (IMAGINE, "width = 96", "width = 6", "network.width"),
+        (IMAGINE, "random = 0.5", "random = -0.5", "windows.random"),
+    ],
+)
+def test_a_value_out_of_range_is_named(tmp_path: Path, text: str, old: str, new: str, key: str) -> None:
+    with pytest.raises(RecipeError, match=rf"sample\.toml: {key}: "):
+        load(changed(tmp_path, text, old, new))
+
+
+@pytest.mark.parametrize("size", [48, 96])
 def test_imagines_size_must_divide_the_crop(tmp_path: Path, size: int) -> None:
-    # at_size pools by 256 // size, so another size would come out as 128 or 85 pixels.
-    path = changed(tmp_path, "imagine", "\nsize = 64", f"\nsize = {size}")
+    # at_size pools by 256 // size, so these would come out at 51 and 128 pixels.
     with pytest.raises(RecipeError, match=r"network\.size"):
-        load(path)
+        load(changed(tmp_path, IMAGINE, "size = 64", f"size = {size}"))
 
 
 def test_windows_need_a_share_to_draw_from(tmp_path: Path) -> None:
-    path = changed(tmp_path, "imagine", "random = 0.5\npaper = 0.3\nedge = 0.2", "random = 0\npaper = 0\nedge = 0")
+    path = changed(tmp_path, IMAGINE, "random = 0.5\npaper = 0.3\nedge = 0.2", "random = 0\npaper = 0\nedge = 0")
     with pytest.raises(RecipeError, match="windows"):
         load(path)
 
 
 def test_a_recipe_without_stages_is_refused(tmp_path: Path) -> None:
-    text = (RECIPES / "compact.toml").read_text(encoding="utf-8")
-    path = tmp_path / "compact.toml"
-    path.write_text(text[: text.index("[[stages]]")], encoding="utf-8")
+    path = tmp_path / "sample.toml"
+    path.write_text(AGE[: AGE.index("[[stages]]")], encoding="utf-8")
     with pytest.raises(RecipeError, match=r"stages: "):
         load(path)
 

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spiralage.occlusion import draw
+from spiralage.occlusion.draw import OCCLUDERS, OccluderName, full_landmarks
+from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Landmarks, Mask
+
+NAMES = list(OCCLUDERS)
+SEEDS = range(12)
+BROWS, NOSE_TIP, EYES, MOUTH = slice(17, 27), slice(30, 31), slice(36, 48), slice(48, 68)
+
+
+@pytest.fixture(scope="module")
+def landmarks(portrait_crop: AlignedFace) -> Doubles:
+    assert portrait_crop.landmarks is not None
+    return portrait_crop.landmarks.points
+
+
+def share(hidden: Mask, points: Doubles) -> float:
+    """How many of the points are hidden, in [0, 1]; those beyond the crop count at its edge."""
+    columns, rows = np.rint(points).astype(int).clip(0, CROP_SIZE - 1).T
+    return float(hidden[rows, columns].mean())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_drawing(name: OccluderName, landmarks: Doubles) -> None:
+    first, again, other = (OCCLUDERS[name](landmarks, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.occlusion.hidden, again.occlusion.hidden)
+    np.testing.assert_array_equal(first.paint, again.paint)
+    assert (first.occlusion.hidden != other.occlusion.hidden).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs_stay_as_they_are(name: OccluderName, landmarks: Doubles, portrait_crop: AlignedFace) -> None:
+    points, pixels = landmarks.copy(), portrait_crop.pixels.copy()
+    drawing = OCCLUDERS[name](landmarks, np.random.default_rng(0))
+    drawing.over(portrait_crop.pixels)[:] = 0
+    np.testing.assert_array_equal(landmarks, points)
+    np.testing.assert_array_equal(portrait_crop.pixels, pixels)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_drawing_covers_what_it_hides_and_nothing_else(
+    name: OccluderName, seed: int, landmarks: Doubles, portrait_crop: AlignedFace
+) -> None:
+    drawing = OCCLUDERS[name](landmarks, np.random.default_rng(seed))
+    hidden, drawn = drawing.occlusion.hidden, drawing.over(portrait_crop.pixels)
+    assert drawing.occlusion.kind == name
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == (CROP_SIZE, CROP_SIZE, 3)
+    np.testing.assert_array_equal(drawn[~hidden], portrait_crop.pixels[~hidden])
+    np.testing.assert_array_equal(drawn[hidden], drawing.paint[hidden])
+    assert 0.02 < drawing.occlusion.fraction < 0.75
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_surgical_mask_hides_mouth_and_nose_tip_but_no_eye(seed: int, landmarks: Doubles) -> None:
+    hidden = draw.surgical_mask(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    assert share(hidden, landmarks[MOUTH]) == 1
+    assert share(hidden, landmarks[NOSE_TIP]) == 1
+    assert share(hidden, landmarks[EYES]) == 0
+    assert share(hidden, landmarks[BROWS]) == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_scarf_hides_the_lower_lip_and_chin_but_neither_nose_tip_nor_eye(seed: int, landmarks: Doubles) -> None:
+    hidden = draw.scarf(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    assert share(hidden, landmarks[55:60]) == 1
+    assert share(hidden, landmarks[65:68]) == 1
+    assert share(hidden, landmarks[MOUTH]) >= 0.4  # the upper lip may show
+    assert share(hidden, landmarks[6:11]) == 1
+    assert hidden[-1].all()
+    assert share(hidden, landmarks[NOSE_TIP]) == 0
+    assert share(hidden, landmarks[EYES]) == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sunglasses_hide_the_eyes_but_no_mouth(seed: int, landmarks: Doubles) -> None:
+    hidden = draw.sunglasses(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    assert share(hidden, landmarks[EYES]) == 1
+    assert share(hidden, landmarks[MOUTH]) == 0
+    assert share(hidden, landmarks[NOSE_TIP]) == 0
+    assert share(hidden, landmarks[6:11]) == 0
+    # Two lenses, a bridge between them and something towards each ear.
+    (left, right), bridge = (landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)), landmarks[27]
+    assert share(hidden, np.array([left, right, (left + right) / 2])) == 1
+    assert hidden[:, : int(left[0]) - 40].any()
+    assert hidden[:, int(right[0]) + 40 :].any()
+    assert abs(float(np.nonzero(hidden[:, round(bridge[0])])[0].mean()) - (left + right)[1] / 2) < 4
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_edge_hides_one_side_whatever_the_face(seed: int, landmarks: Doubles) -> None:
+    drawing = draw.edge(landmarks, np.random.default_rng(seed))
+    hidden = drawing.occlusion.hidden
+    assert sum(side.all() for side in (hidden[0], hidden[-1], hidden[:, 0], hidden[:, -1])) == 1
+    assert drawing.occlusion.fraction <= 0.5
+    assert not drawing.paint.any()
+    elsewhere = draw.edge(landmarks + 50, np.random.default_rng(seed)).occlusion.hidden
+    np.testing.assert_array_equal(hidden, elsewhere)
+
+
+@pytest.mark.parametrize("name", ["surgical-mask", "scarf", "sunglasses"])
+def test_a_drawing_follows_the_face(name: OccluderName, landmarks: Doubles) -> None:
+    here = OCCLUDERS[name](landmarks, np.random.default_rng(2)).occlusion.hidden
+    there = OCCLUDERS[name](landmarks + (0, -20), np.random.default_rng(2)).occlusion.hidden
+    # Only the scarf's hem, and what reaches the frame, stays.
+    np.testing.assert_array_equal(here[60:180, 40:216], there[40:160, 40:216])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_face_at_the_edge_of_the_crop_can_be_drawn_on(name: OccluderName, landmarks: Doubles) -> None:
+    for shift in ((-150, 0), (150, 90), (0, -200), (900, 900)):
+        drawing = OCCLUDERS[name](landmarks + shift, np.random.default_rng(1))
+        assert drawing.occlusion.hidden.shape == (CROP_SIZE, CROP_SIZE)
+
+
+def with_points(face: AlignedFace, landmarks: Landmarks | None) -> AlignedFace:
+    return AlignedFace(face.pixels, face.matrix, face.inside, landmarks)
+
+
+def test_68_landmarks_are_taken_as_they_are(portrait_crop: AlignedFace, landmarks: Doubles) -> None:
+    np.testing.assert_array_equal(full_landmarks(portrait_crop), landmarks)
+
+
+def test_five_landmarks_get_the_mean_face_fitted(
+    portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where the mean face has the portrait's shape, elsewhere and smaller, the fit is exact.
+    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks * 0.7 + (11, -5))
+    five = Landmarks(Landmarks(landmarks, "dlib").five(), "yunet")
+    np.testing.assert_allclose(full_landmarks(with_points(portrait_crop, five)), landmarks, atol=1e-6)
+
+
+def test_without_landmarks_the_mean_faces_are_used(
+    portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks + 1)
+    np.testing.assert_array_equal(full_landmarks(with_points(portrait_crop, None)), landmarks + 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_occluders_take_what_full_landmarks_gives(
+    name: OccluderName, portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks)
+    for found in (None, Landmarks(Landmarks(landmarks, "dlib").five(), "yunet"), Landmarks(landmarks, "dlib")):
+        points = full_landmarks(with_points(portrait_crop, found))
+        drawing = OCCLUDERS[name](points, np.random.default_rng(4))
+        expected = OCCLUDERS[name](landmarks, np.random.default_rng(4))
+        differing = drawing.occlusion.hidden != expected.occlusion.hidden
+        assert differing.mean() < 0.002

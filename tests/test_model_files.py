@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pooch
+import pytest
+
+from spiralage import model_files
+from spiralage.errors import MissingExtraError, ModelFileError
+from spiralage.model_files import YUNET_FILE, YUNET_SHA256, YUNET_URL, dlib_model, yunet_path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONTENT = b"a detector"
+
+
+class Network:
+    """Stands in for pooch.retrieve and remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.answer: bytes | Exception = CONTENT
+
+    def retrieve(self, url: str, known_hash: str, fname: str, path: Path, downloader: object) -> str:
+        self.asked.append((url, known_hash))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        path.mkdir(parents=True, exist_ok=True)
+        (path / fname).write_bytes(self.answer)
+        return str(path / fname)
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = Network()
+    monkeypatch.setattr(pooch, "retrieve", network.retrieve)
+    return network
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and no folder of the user's."""
+    monkeypatch.delenv("SPIRALAGE_MODELS", raising=False)
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    return tmp_path / "cache" / "spiralage"
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The pin of CONTENT in place of YuNet's."""
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    monkeypatch.setattr(model_files, "YUNET_SHA256", sha256)
+    return sha256
+
+
+def put(folder: Path, content: bytes = CONTENT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / YUNET_FILE).write_bytes(content)
+    return folder / YUNET_FILE
+
+
+def test_the_pinned_file_is_yunet(yunet_file: Path) -> None:
+    assert yunet_path(yunet_file) == yunet_file
+
+
+def test_the_pin_is_a_sha256_and_the_address_names_a_commit() -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", YUNET_SHA256)
+    assert re.search(r"/[0-9a-f]{40}/.*/" + re.escape(YUNET_FILE) + "$", YUNET_URL)
+
+
+@pytest.mark.usefixtures("pinned")
+def test_a_given_file_comes_first(
+    tmp_path: Path, cache: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, folder = put(tmp_path / "given"), put(tmp_path / "models")
+    put(cache)
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(folder.parent))
+    assert yunet_path(given) == given
+    assert yunet_path() == folder
+    assert network.asked == []
+
+
+@pytest.mark.usefixtures("pinned")
+def test_the_cache_comes_before_the_network(
+    tmp_path: Path, cache: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = put(cache)
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(tmp_path / "nothing here"))
+    assert yunet_path() == cached
+    assert yunet_path(download=False) == cached
+    assert network.asked == []
+
+
+def test_it_is_fetched_once(cache: Path, network: Network, pinned: str) -> None:
+    assert yunet_path() == cache / YUNET_FILE
+    assert yunet_path() == cache / YUNET_FILE
+    assert network.asked == [(YUNET_URL, pinned)]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(cache: Path, network: Network, pinned: str) -> None:
+    put(cache, b"half a det")
+    assert yunet_path().read_bytes() == CONTENT
+    assert network.asked == [(YUNET_URL, pinned)]
+
+
+@pytest.mark.parametrize("cached", [None, b"half a det"])
+def test_without_a_download_it_is_missing(cache: Path, network: Network, cached: bytes | None) -> None:
+    if cached is not None:
+        put(cache, cached)
+    with pytest.raises(ModelFileError, match="neither in SPIRALAGE_MODELS nor in"):
+        yunet_path(download=False)
+    assert network.asked == []
+
+
+def test_a_given_file_that_is_missing(tmp_path: Path, network: Network) -> None:
+    with pytest.raises(ModelFileError, match=r"none\.onnx: no such model file"):
+        yunet_path(tmp_path / "none.onnx")
+    with pytest.raises(ModelFileError, match="no such model file"):
+        yunet_path(tmp_path)
+    assert network.asked == []
+
+
+def test_a_file_with_another_hash_is_refused(tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = put(tmp_path / "models", b"another detector")
+    sha256 = hashlib.sha256(b"another detector").hexdigest()
+    with pytest.raises(ModelFileError, match=f"SHA-256 is {sha256[:12]}…, not {YUNET_SHA256[:12]}…"):
+        yunet_path(other)
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(other.parent))
+    with pytest.raises(ModelFileError, match="SHA-256"):
+        yunet_path()
+    assert network.asked == []
+
+
+@pytest.mark.parametrize(
+    "reason", [ConnectionError("no route\nto host"), OSError(28, "No space left on device"), ValueError("SHA256 hash")]
+)
+def test_a_failed_download_says_what_to_do(network: Network, reason: Exception) -> None:
+    network.answer = reason
+    level = pooch.get_logger().level
+    with pytest.raises(ModelFileError, match="can't be fetched .* set SPIRALAGE_MODELS to that folder$") as caught:
+        yunet_path()
+    assert "\n" not in str(caught.value)
+    assert type(reason).__name__ in str(caught.value)
+    assert caught.value.__cause__ is reason
+    assert pooch.get_logger().level == level
+
+
+def test_a_download_is_silent(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def retrieve(*args: Any, **options: Any) -> str:
+        seen.append(pooch.get_logger().isEnabledFor(logging.INFO))
+        return network.retrieve(*args, **options)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    yunet_path()
+    assert seen == [False]
+
+
+@pytest.mark.parametrize("name", ["shape_predictor_68_face_landmarks.dat", "mmod_human_face_detector.dat"])
+def test_dlibs_model_files_are_installed(name: str) -> None:
+    assert Path(dlib_model(name)).is_file()
+
+
+def test_a_dlib_model_that_is_missing() -> None:
+    with pytest.raises(ModelFileError, match=r"none\.dat is missing; reinstall face_recognition_models"):
+        dlib_model("none.dat")
+
+
+def test_dlibs_models_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises((ModelFileError, MissingExtraError)) as caught:
+        dlib_model("mmod_human_face_detector.dat")
+    # What the message tells the user to install must exist.
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extra = re.search(r"spiralage\[(\w+)\]", str(caught.value))
+    if extra is not None:
+        assert extra[1] in project["optional-dependencies"]
+    else:
+        assert re.search("face[-_]recognition[-_]models", str(caught.value))
