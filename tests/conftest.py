@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skimage.data
 
@@ -18,14 +19,20 @@ from spiralage.types import AlignedFace, Face, Photo
 @pytest.fixture(scope="session")
 def portrait() -> Photo:
     """NASA's portrait of Eileen Collins, 512×512, public domain; scikit-image ships it."""
-    return Photo(skimage.data.astronaut(), "portrait")
+    return Photo(np.asarray(skimage.data.astronaut()), "portrait")  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")
-def portrait_face(portrait: Photo) -> Face:
+def dlib_landmarker() -> DlibLandmarker:
+    """dlib's landmarker, whose 100 MB file is read once."""
+    return DlibLandmarker()
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait: Photo, dlib_landmarker: DlibLandmarker) -> Face:
     """The face that dlib finds in the portrait, with dlib's 68 landmarks."""
     (face,) = DlibDetector().detect(portrait)
-    return with_landmarks(DlibLandmarker(), portrait, face)
+    return with_landmarks(dlib_landmarker, portrait, face)
 
 
 @pytest.fixture(scope="session")

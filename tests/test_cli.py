@@ -52,9 +52,7 @@ def test_estimate_json_has_the_promised_form(capsys: pytest.CaptureFixture[str],
     assert face["p_at_least"]["18"] > 0.9
 
 
-def test_one_bad_photo_stops_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], portrait_file: Path
-) -> None:
+def test_one_bad_photo_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], portrait_file: Path) -> None:
     empty_folder, not_a_picture = tmp_path / "empty", tmp_path / "a.jpg"
     empty_folder.mkdir()
     not_a_picture.write_text("not a picture")
@@ -99,9 +97,7 @@ def test_csv_and_report(tmp_path: Path, portrait_file: Path, capsys: pytest.Capt
     assert "missing.jpg" in page
 
 
-def test_unwritable_output_is_one_line(
-    tmp_path: Path, portrait_file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_output_is_one_line(tmp_path: Path, portrait_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "ages.csv"  # its folder is a file
     assert main(["estimate", str(portrait_file), "--detector", "dlib", "--csv", str(target)]) == 1
@@ -122,9 +118,7 @@ def test_given_box_and_picture_that_is_a_face(portrait_file: Path, capsys: pytes
         assert "--box" in capsys.readouterr().err
 
 
-def test_occlusion_option_hides_and_restorers_differ(
-    portrait_file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_occlusion_option_hides_and_restorers_differ(portrait_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ages = {}
     for restorer in ("none", "inpaint", "mean-face", "imagine"):
         code, answer = run_json(capsys, portrait_file, "--occlusion", "paper", "--restorer", restorer)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import logging
 import re
 import sys
@@ -145,7 +146,7 @@ def test_a_file_with_another_hash_is_refused(tmp_path: Path, network: Network, m
 def test_a_failed_download_says_what_to_do(network: Network, reason: Exception) -> None:
     network.answer = reason
     level = pooch.get_logger().level
-    with pytest.raises(ModelFileError, match="can't be fetched .* set SPIRALAGE_MODELS to that folder$") as caught:
+    with pytest.raises(ModelFileError, match=r"can't be fetched .* set SPIRALAGE_MODELS to that folder$") as caught:
         yunet_path()
     assert "\n" not in str(caught.value)
     assert type(reason).__name__ in str(caught.value)
@@ -176,7 +177,7 @@ def test_a_dlib_model_that_is_missing() -> None:
 
 
 def test_dlibs_models_without_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_files.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises((ModelFileError, MissingExtraError)) as caught:
         dlib_model("mmod_human_face_detector.dat")
     # What the message tells the user to install must exist.

@@ -16,6 +16,7 @@ from spiralage.errors import ModelFileError, PhotoError
 from spiralage.faces.align import invert, transform
 from spiralage.image_io import encode_png
 from spiralage.occlusion.window import paper_mask
+from spiralage.pipeline import PhotoLike
 
 
 def test_every_kind_of_photo_gives_the_same_answer(tmp_path: Path, portrait: Photo) -> None:
@@ -23,7 +24,7 @@ def test_every_kind_of_photo_gives_the_same_answer(tmp_path: Path, portrait: Pho
     data = encode_png(portrait.pixels)
     path = tmp_path / "p.png"
     path.write_bytes(data)
-    photos = [portrait, portrait.pixels, path, str(path), data, Image.open(io.BytesIO(data))]
+    photos: list[PhotoLike] = [portrait, portrait.pixels, path, str(path), data, Image.open(io.BytesIO(data))]
     means = {pipeline.estimate(photo)[0].age.mean for photo in photos}
     assert len(means) == 1
 
@@ -88,7 +89,7 @@ def test_clear_errors() -> None:
     with pytest.raises(PhotoError, match="no such file"):
         AgePipeline(detector="dlib").estimate("missing.jpg")
     with pytest.raises(ValueError, match="uint8"):
-        AgePipeline(detector="dlib").estimate(np.zeros((8, 8, 3)))
+        AgePipeline(detector="dlib").estimate(np.zeros((8, 8, 3)))  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="no shipped network"):
         AgePipeline(detector="dlib", network="nonsense")
 

@@ -111,7 +111,7 @@ def test_an_occlusion_is_a_bool_mask_of_a_crop() -> None:
     with pytest.raises(ValueError, match="shape"):
         Occlusion(MASK[:10])
     with pytest.raises(ValueError, match="bool"):
-        Occlusion(MASK.astype(np.uint8))  # type: ignore[arg-type]
+        Occlusion(MASK.astype(np.uint8))
 
 
 def test_what_an_occlusion_covers_is_0() -> None:

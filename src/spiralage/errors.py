@@ -3,7 +3,7 @@
     SpiralageError
     ├── InputError                what was given can't be used
     │   ├── PhotoError            one photo: missing, unreadable, too large, not a picture
-    │   ├── FolderError           a folder without pictures, or a path that is neither
+    │   ├── FolderError           a folder without pictures, or one that can't be searched
     │   └── OptionError           an option's value can't be understood
     ├── OutputError               a result can't be written where it was asked for
     ├── ModelFileError            a model file is missing, or its hash is not the pinned one
@@ -17,6 +17,8 @@ an error: the answer is an empty list of faces.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class SpiralageError(Exception):
@@ -32,7 +34,11 @@ class PhotoError(InputError):
 
 
 class FolderError(InputError):
-    """A path holds no pictures, or is neither a file nor a folder."""
+    """A folder holds no pictures or can't be searched; in a batch it becomes a row that says so."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
 
 
 class OptionError(InputError):

@@ -57,7 +57,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as a whole, UTF-8 with bare newlines; raises OutputError."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="surrogateescape"))  # file names need not be UTF-8
 
 
 def sha256_of(path: Path) -> str:

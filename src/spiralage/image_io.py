@@ -55,13 +55,13 @@ def photo_from_image(image: Image.Image, name: str = "photo") -> Photo:
 
 
 def _read(path: Path, name: str) -> bytes:
-    if not path.exists():
-        raise PhotoError(f"{name}: no such file; check the path")
-    if not path.is_file():
-        raise PhotoError(f"{name}: not a file; give a picture")
     try:
+        if not path.exists():
+            raise PhotoError(f"{name}: no such file; check the path")
+        if not path.is_file():
+            raise PhotoError(f"{name}: not a file; give a picture")
         return path.read_bytes()
-    except OSError as error:
+    except OSError as error:  # no permission, a name too long, a disk that fails
         raise PhotoError(f"{name}: can't be read ({error.strerror}); check its permissions") from error
 
 
@@ -135,11 +135,15 @@ def list_pictures(paths: Sequence[Path]) -> Iterator[Path | FolderError]:
     pictures comes back as an error in its place, so that the rest of a batch goes on.
     """
     for path in paths:
-        if not path.is_dir():
-            yield path
+        try:
+            if not path.is_dir():
+                yield path
+                continue
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        except OSError as error:
+            yield FolderError(path, f"can't be searched ({error.strerror}); check its permissions")
             continue
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if found:
             yield from found
         else:
-            yield FolderError(f"{path}: no pictures in this folder; looked for {', '.join(SUFFIXES)}")
+            yield FolderError(path, f"no pictures in this folder; looked for {', '.join(SUFFIXES)}")

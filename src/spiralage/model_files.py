@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pooch
 
-from spiralage.errors import MissingExtraError, ModelFileError
+from spiralage.errors import ModelFileError
 from spiralage.files import sha256_of
 
 YUNET_FILE = "yunet_n_dynamic.onnx"
@@ -88,12 +88,11 @@ def dlib_model(name: str) -> str:
     The package is located, not imported: it imports pkg_resources, which setuptools has dropped.
 
     Raises:
-        MissingExtraError: the package isn't installed.
-        ModelFileError: the package lacks the file.
+        ModelFileError: the package isn't installed or lacks the file.
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("the dlib face models", "dlib")
+        raise ModelFileError(f"{name} is missing; run: pip install face-recognition-models")
     path = Path(spec.submodule_search_locations[0]) / "models" / name
     if not path.is_file():
         raise ModelFileError(f"{path} is missing; reinstall face_recognition_models")

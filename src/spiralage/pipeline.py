@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
-from spiralage.errors import InputError
+from spiralage.errors import FolderError, InputError
 from spiralage.faces.align import align
 from spiralage.faces.detect import DetectorName, make_detector
 from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
@@ -91,7 +91,9 @@ class AgePipeline:
         ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
         return tuple(map(FaceReport, faces, aligned, occlusions, restorations, ages))
 
-    def estimate_each(self, photos: Iterable[Path | InputError], *, keep_photos: bool = False) -> Iterator[PhotoReport]:
+    def estimate_each(
+        self, photos: Iterable[Path | FolderError], *, keep_photos: bool = False
+    ) -> Iterator[PhotoReport]:
         """A report for each photo; one that can't be read is a report that says why.
 
         Args:
@@ -99,8 +101,8 @@ class AgePipeline:
             keep_photos: keep the pixels, for reports that picture them.
         """
         for path in photos:
-            if isinstance(path, InputError):
-                yield PhotoReport(str(path).split(":")[0], error=str(path))
+            if isinstance(path, FolderError):
+                yield PhotoReport(str(path.path), error=str(path))
                 continue
             try:
                 photo = load_photo(path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spiralage.age.distribution import AGES, age_std, central_interval, expected_age, p_at_least
 
 Probabilities = np.ndarray
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 
 
 def normalised(weights: np.ndarray) -> Probabilities:
@@ -39,12 +41,14 @@ def mass_between(probabilities: Probabilities, low: float, high: float) -> float
     return float(probabilities @ shares)
 
 
+@unhurried
 @given(any_distribution(), st.floats(0.01, 0.99))
 def test_interval_ends_are_ordered_and_are_ages(probabilities: Probabilities, level: float) -> None:
     low, high = central_interval(probabilities, level)
     assert 0 <= low <= high <= 100
 
 
+@unhurried
 @given(smooth_distribution(), st.floats(0.01, 0.99))
 def test_interval_holds_the_stated_mass(probabilities: Probabilities, level: float) -> None:
     low, high = (float(end) for end in central_interval(probabilities, level))
@@ -54,6 +58,7 @@ def test_interval_holds_the_stated_mass(probabilities: Probabilities, level: flo
         assert mass == pytest.approx(level, abs=1e-9)
 
 
+@unhurried
 @given(smooth_distribution(), st.floats(0.01, 0.99))
 def test_both_tails_of_the_interval_weigh_the_same(probabilities: Probabilities, level: float) -> None:
     low, high = (float(end) for end in central_interval(probabilities, level))
@@ -64,6 +69,7 @@ def test_both_tails_of_the_interval_weigh_the_same(probabilities: Probabilities,
         assert mass_between(probabilities, high, 100) == pytest.approx(tail, abs=1e-9)
 
 
+@unhurried
 @given(smooth_distribution(), st.floats(0.02, 0.5), st.floats(0.5, 0.98))
 def test_a_higher_level_gives_a_wider_interval(probabilities: Probabilities, less: float, more: float) -> None:
     inner, outer = central_interval(probabilities, less), central_interval(probabilities, more)
@@ -85,6 +91,7 @@ def test_interval_refuses_a_level_that_is_no_share(level: float) -> None:
         central_interval(np.full(101, 1 / 101), level)
 
 
+@unhurried
 @given(any_distribution())
 def test_p_at_least_falls_from_one(probabilities: Probabilities) -> None:
     values = [float(p_at_least(probabilities, age)) for age in np.arange(0, 102, 0.5)]
@@ -93,12 +100,14 @@ def test_p_at_least_falls_from_one(probabilities: Probabilities) -> None:
     assert values[-1] == 0  # at 101.5, beyond the oldest class
 
 
+@unhurried
 @given(any_distribution(), st.integers(0, 99))
 def test_p_at_least_counts_whole_years_only(probabilities: Probabilities, age: int) -> None:
     assert p_at_least(probabilities, age + 0.25) == p_at_least(probabilities, age + 1)
     assert float(p_at_least(probabilities, age)) == pytest.approx(probabilities[age:].sum())
 
 
+@unhurried
 @given(any_distribution())
 def test_mean_and_deviation_are_numpys(probabilities: Probabilities) -> None:
     mean = np.average(AGES, weights=probabilities)

@@ -131,7 +131,7 @@ def beyond(aligned: AlignedFace, photo: Photo) -> Doubles:
     width, height = photo.size
     # (0, 0) is the centre of the first pixel, so the picture reaches from −½ to its side − ½.
     off = np.maximum.reduce([-0.5 - x, x - (width - 0.5), -0.5 - y, y - (height - 0.5)])
-    return off.reshape(CROP_SIZE, CROP_SIZE)
+    return np.asarray(off.reshape(CROP_SIZE, CROP_SIZE), np.float64)
 
 
 @pytest.mark.parametrize("size", [(200, 180), (301, 333), (611, 597), (1201, 1187)])

@@ -82,9 +82,10 @@ def test_a_large_photo_is_searched_small_and_answered_in_its_own_pixels(portrait
         np.testing.assert_allclose(face.landmarks.five()[0] / 4, (203, 103), atol=5)
 
 
-def test_a_small_face_is_found_at_double_size(portrait: Photo, detector: Detector) -> None:
-    (face,) = detector.detect(Photo(resized(portrait.pixels, 0.6)))
-    assert is_her_face(face, scale=0.6)
+@pytest.mark.parametrize(("detector", "scale"), [("dlib", 0.6), ("yunet", 0.08)], indirect=["detector"])
+def test_a_small_face_is_found_at_double_size(portrait: Photo, detector: Detector, scale: float) -> None:
+    (face,) = detector.detect(Photo(resized(portrait.pixels, scale)))
+    assert is_her_face(face, scale=scale)
 
 
 def test_a_face_is_found_where_it_is(portrait: Photo, detector: Detector) -> None:

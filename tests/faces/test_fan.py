@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from spiralage.errors import MissingExtraError, ModelFileError
-from spiralage.faces.fan import FanLandmarker
+from spiralage.faces.fan import FanLandmarker, _widened
 from spiralage.faces.landmarks import make_landmarker
 from spiralage.types import Box, Face, Landmarks, Photo
 
@@ -84,7 +84,7 @@ def test_without_the_package() -> None:
             patch.delitem(sys.modules, name)
         patch.setitem(sys.modules, "face_alignment", None)
         with pytest.raises(MissingExtraError, match=r"FAN landmarks needs .* pip install 'spiralage\[fan\]'"):
-            FanLandmarker()
+            make_landmarker("fan")
 
 
 def test_without_a_package_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +175,15 @@ def test_yunets_tighter_box_is_widened(landmarker: Callable[[torch.nn.Module], F
     assert widened is not None
     np.testing.assert_allclose(widened.points, [(200, 76)] * 68, atol=3)
     assert np.abs(plain.points - (200, 76)).max() > 6
+
+
+def test_a_widened_box_has_the_same_crop_centre() -> None:
+    box = Box(10, 20, 80, 100)
+    wide = _widened(box, 1.5)
+    assert (wide.width, wide.height) == (120, 150)
+    assert wide.centre[0] == box.centre[0]
+    # face-alignment centres its crop 0.12 of a box's height above the box's middle.
+    assert wide.centre[1] - 0.12 * wide.height == pytest.approx(box.centre[1] - 0.12 * box.height)
 
 
 def test_the_network_is_made_once(landmarker: Callable[[torch.nn.Module], FanLandmarker]) -> None:

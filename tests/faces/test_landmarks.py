@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spiralage.errors import MissingExtraError
 from spiralage.faces.detect import YuNetDetector
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker, dlib_box
 from spiralage.faces.landmarks import DetectorLandmarks, make_landmarker, with_landmarks
@@ -35,18 +33,22 @@ def test_dlib_finds_68_points_on_the_portrait(portrait_face: Face) -> None:
     assert 95 < bridge[1] < 112
 
 
-def test_yunets_box_gives_the_same_68_points(portrait: Photo, portrait_face: Face, yunet_file: Path) -> None:
+def test_yunets_box_gives_the_same_68_points(
+    portrait: Photo, portrait_face: Face, yunet_file: Path, dlib_landmarker: DlibLandmarker
+) -> None:
     (face,) = YuNetDetector(yunet_file).detect(portrait)
-    found = DlibLandmarker().locate(portrait, face)
+    found = dlib_landmarker.locate(portrait, face)
     assert found.source == "dlib"
     assert portrait_face.landmarks is not None
     assert distances(found, portrait_face.landmarks).max() < 4
 
 
-def test_five_points_give_the_same_68_points(portrait: Photo, portrait_face: Face) -> None:
+def test_five_points_give_the_same_68_points(
+    portrait: Photo, portrait_face: Face, dlib_landmarker: DlibLandmarker
+) -> None:
     # The box is made from the five points; that of the face does not count.
     face = Face(Box(0, 0, 512, 512), landmarks=five_of(portrait_face))
-    found = DlibLandmarker().locate(portrait, face)
+    found = dlib_landmarker.locate(portrait, face)
     assert found.source == "dlib"
     assert portrait_face.landmarks is not None
     assert distances(found, portrait_face.landmarks).max() < 5
@@ -66,26 +68,30 @@ def test_dlib_box_of_points_in_one_place_is_still_a_box() -> None:
     assert box.centre == (30, 30)
 
 
-def test_the_detectors_five_are_kept_where_the_68_contradict_them(portrait: Photo) -> None:
+def test_the_detectors_five_are_kept_where_the_68_contradict_them(
+    portrait: Photo, dlib_landmarker: DlibLandmarker
+) -> None:
     # Points of a face where there is only the flag: whatever the predictor finds there, it isn't this.
     upside_down = Landmarks(np.array([(60.0, 300), (20, 300), (40, 250), (58, 220), (22, 220)]), "yunet")
-    found = DlibLandmarker().locate(portrait, Face(Box(10, 210, 60, 100), landmarks=upside_down))
+    found = dlib_landmarker.locate(portrait, Face(Box(10, 210, 60, 100), landmarks=upside_down))
     assert found is upside_down
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.05, False), (1.0, True)])
-def test_how_much_disagreement_is_too_much(portrait: Photo, portrait_face: Face, share: float, kept: bool) -> None:
+def test_how_much_disagreement_is_too_much(
+    portrait: Photo, portrait_face: Face, share: float, kept: bool, dlib_landmarker: DlibLandmarker
+) -> None:
     five = five_of(portrait_face).points
     eye_distance = float(np.hypot(*(five[1] - five[0])))
     mistaken = five.copy()
     mistaken[2:] += (share * eye_distance, 0)  # nose and mouth to the side; the box stays near
     given = Landmarks(mistaken, "yunet")
-    found = DlibLandmarker().locate(portrait, Face(portrait_face.box, landmarks=given))
+    found = dlib_landmarker.locate(portrait, Face(portrait_face.box, landmarks=given))
     assert (found is given) is kept
 
 
-def test_a_box_beside_the_photo_gives_some_points(portrait: Photo) -> None:
-    assert DlibLandmarker().locate(portrait, Face(Box(900, 900, 50, 50))).points.shape == (68, 2)
+def test_a_box_beside_the_photo_gives_some_points(portrait: Photo, dlib_landmarker: DlibLandmarker) -> None:
+    assert dlib_landmarker.locate(portrait, Face(Box(900, 900, 50, 50))).points.shape == (68, 2)
 
 
 def test_the_detectors_landmarks_are_taken_as_they_are(portrait: Photo, portrait_face: Face) -> None:
@@ -100,15 +106,9 @@ def test_landmarkers_by_name() -> None:
     assert isinstance(make_landmarker("detector"), DetectorLandmarks)
 
 
-def test_fan_by_name_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "face_alignment", None)
-    with pytest.raises(MissingExtraError):
-        make_landmarker("fan")
-
-
-def test_with_landmarks_keeps_box_and_score(portrait: Photo) -> None:
+def test_with_landmarks_keeps_box_and_score(portrait: Photo, dlib_landmarker: DlibLandmarker) -> None:
     face = Face(Box(179, 83, 88, 88), 1.5)
-    found = with_landmarks(DlibLandmarker(), portrait, face)
+    found = with_landmarks(dlib_landmarker, portrait, face)
     assert (found.box, found.score) == (face.box, face.score)
     assert found.landmarks is not None
     assert face.landmarks is None

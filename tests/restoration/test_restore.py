@@ -74,8 +74,7 @@ def test_better_restorers_come_nearer_to_the_truth(face: AlignedFace) -> None:
     lower = hidden.copy()
     lower[:144] = False
     errors = {
-        name: error(fill_hidden(make_restorer(name), face.pixels[None], hidden[None])[0], face, lower)
-        for name in NAMES
+        name: error(fill_hidden(make_restorer(name), face.pixels[None], hidden[None])[0], face, lower) for name in NAMES
     }
     assert max(errors["inpaint"], errors["mean-face"], errors["imagine"]) < 0.7 * errors["none"]
 

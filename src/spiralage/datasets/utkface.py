@@ -13,7 +13,9 @@ from __future__ import annotations
 import csv
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -81,7 +83,7 @@ def malformed(path: Path) -> list[str]:
 def _names(path: Path) -> list[str]:
     if path.is_dir():
         return sorted(p.name for p in path.rglob("*.jpg"))
-    with _open(path) as archive:
+    with _opened(path) as archive:
         return sorted(Path(m.name).name for m in archive.getmembers() if _is_picture(m))
 
 
@@ -90,7 +92,7 @@ def _pictures(path: Path) -> Iterator[tuple[str, bytes]]:
         for file in sorted(path.rglob("*.jpg"), key=lambda p: p.name):
             yield file.name, file.read_bytes()
         return
-    with _open(path) as archive:
+    with _opened(path) as archive:
         members = sorted(filter(_is_picture, archive.getmembers()), key=lambda m: Path(m.name).name)
         for member in members:
             file_in_tar = archive.extractfile(member)
@@ -102,8 +104,12 @@ def _is_picture(member: tarfile.TarInfo) -> bool:
     return member.isfile() and member.name.endswith(".jpg")
 
 
-def _open(path: Path) -> tarfile.TarFile:
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """The archive, read member by member; nothing is unpacked to disk."""
     try:
-        return tarfile.open(path)  # read member by member; nothing is unpacked to disk
-    except (OSError, tarfile.TarError) as error:
-        raise DatasetError(f"{path}: not a readable tar archive ({error}); fetch it again") from error
+        with tarfile.open(path) as archive:
+            yield archive
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+        raise DatasetError(f"{path}: not a readable tar archive ({reason}); fetch it again") from error

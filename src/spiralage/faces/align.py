@@ -1,7 +1,7 @@
 """The similarity transform that brings a face into the common 256×256 frame.
 
 The eye centres go to (86, 98) and (170, 98) and the mouth centre to (128, 190), as near as turning,
-scaling and moving can bring them; hairline and chin then stay inside the crop.
+scaling and moving can bring them; the crop then shows most faces from hairline to chin.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
     size = (CROP_SIZE, CROP_SIZE)
     scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
     pixels, to_crop = _shrink(photo.pixels, matrix, scale)
-    border = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_CONSTANT
-    crop = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    # Mirrored in any case: a black border would bleed into the photo's outermost pixels.
+    warped = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    crop = np.asarray(warped, np.uint8)
     inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
-    return AlignedFace(np.asarray(crop, np.uint8), matrix, inside, _moved(face.landmarks, matrix))
+    if not mirror:
+        crop[~inside] = 0
+    return AlignedFace(crop, matrix, inside, _moved(face.landmarks, matrix))
 
 
 def similarity(source: Doubles, target: Doubles) -> Doubles:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -50,9 +52,9 @@ class YuNetDetector:
     MOST_FACES = 5000
 
     def __init__(self, model: Path | None = None) -> None:
-        self._net = cv2.FaceDetectorYN.create(
-            str(yunet_path(model)), "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES
-        )
+        path = str(yunet_path(model))
+        with _quiet_opencv():
+            self._net = cv2.FaceDetectorYN.create(path, "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES)
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         scale = min(1.0, self.LONGEST / max(photo.size))
@@ -67,6 +69,17 @@ class YuNetDetector:
             return ()
         factor = np.array([photo.size[0] / width, photo.size[1] / height])
         return tuple(_yunet_face(row, factor) for row in rows if row[2] > 0 and row[3] > 0)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Hold back OpenCV's warning that its new engine has no targets to choose from."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _yunet_face(row: np.ndarray, factor: np.ndarray) -> Face:

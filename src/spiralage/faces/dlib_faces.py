@@ -22,6 +22,7 @@ class DlibDetector:
     name = "dlib"
     LONGEST = 1280
     LONGEST_CNN = 640
+    SMALLEST_CNN = 32  # below it dlib's network throws, and answers nonsense from then on
 
     @cached_property
     def _hog(self) -> Any:
@@ -44,6 +45,8 @@ class DlibDetector:
             if boxes:
                 return _faces(zip(boxes, scores, strict=True), scale)
         pixels, scale = _at_most(photo.pixels, self.LONGEST_CNN)
+        if min(pixels.shape[:2]) < self.SMALLEST_CNN:
+            return ()
         return _faces(((found.rect, found.confidence) for found in self._cnn(pixels, 0)), scale)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from rich.table import Table
+from rich.text import Text
 
 from spiralage.types import FaceReport, PhotoReport
 
@@ -86,11 +87,12 @@ def to_table(records: Iterable[PhotoRecord], at_least: Sequence[int] = ()) -> Ta
     for age in at_least:
         table.add_column(f"P(≥ {age})")
     for record in records:
+        name = Text(record["image"])  # never read as markup
         if not record["faces"]:
-            table.add_row(record["image"], "error" if record["error"] else "no face", *[""] * (4 + len(at_least)))
+            table.add_row(name, "error" if record["error"] else "no face", *[""] * (4 + len(at_least)))
         for number, face in enumerate(record["faces"], 1):
             low, high = face["interval"]
             chances = (f"{p:.0%}" for p in face["p_at_least"].values())
             numbers = (f"{face['age']:.1f}", f"{face['std']:.1f}", f"{low:.0f}–{high:.0f}", f"{face['hidden']:.0%}")
-            table.add_row(record["image"], str(number), *numbers, *chances)
+            table.add_row(name, str(number), *numbers, *chances)
     return table

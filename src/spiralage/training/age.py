@@ -14,7 +14,7 @@ from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
 from spiralage.training.augment import make_augmentation, random_view
-from spiralage.training.checkpoint import load_tensors, save_checkpoint, save_tensors
+from spiralage.training.checkpoint import save_checkpoint, save_tensors
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
     WEIGHTS,
@@ -22,6 +22,7 @@ from spiralage.training.loop import (
     Run,
     batch_at,
     channels_last,
+    load_run,
     make_average,
     make_fabric,
     make_optimiser,
@@ -166,10 +167,9 @@ def load_age_network(folder: Path) -> tuple[AgeRecipe, AgeNetwork]:
     """The trained network of a run folder, in evaluation mode.
 
     Raises:
-        CheckpointError: the folder holds no finished run.
+        CheckpointError: the folder holds no finished run of an age network.
     """
-    tensors, meta = load_tensors(folder / WEIGHTS)
-    recipe = AgeRecipe.model_validate(meta["recipe"])
+    recipe, tensors = load_run(folder, AgeRecipe)
     network = build_age_network(recipe)
     network.load_state_dict(tensors)
     return recipe, network.eval()

@@ -71,15 +71,23 @@ def load_checkpoint(
         for name, module in modules.items():
             module.load_state_dict(_below(tensors, name))
         for name, optimiser in optimisers.items():
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in _below(tensors, name).items():
                 index, field = key.split("/")
-                state.setdefault(int(index), {})[field] = value
+                state.setdefault(int(index), {})[field] = _laid_out_like(value, parameters[int(index)])
             optimiser.load_state_dict({"state": state, "param_groups": meta["param_groups"][name]})
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, IndexError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path} is of another network ({reason}); choose another run folder") from error
     return meta
+
+
+def _laid_out_like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A moment in its parameter's memory order: fused optimisers pair the two by address, not by index."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spiralage.age.backbones import BackboneName
 from spiralage.errors import RecipeError
@@ -87,7 +87,7 @@ class AgeRecipe(_Strict):
 class ImagineNetworkRecipe(_Strict):
     """Sizes of ImagineGAN; the paper has size 128, width 256, 8 blocks."""
 
-    size: int = Field(multiple_of=16, ge=32, le=256, description="side of the imagined picture, pixels")
+    size: Literal[32, 64, 128, 256] = Field(description="side of the imagined picture, pixels")
     width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
     blocks: int = Field(ge=1, le=16)
     critic_width: int = Field(ge=8, le=128, description="channels of the critic's first layer; 64 in the paper")
@@ -108,6 +108,12 @@ class Windows(_Strict):
     random: float = Field(default=0.5, ge=0, description="128×128 anywhere in the frame")
     paper: float = Field(default=0.3, ge=0, description="the paper's mask")
     edge: float = Field(default=0.2, ge=0, description="all but a rectangle at the frame's edge")
+
+    @model_validator(mode="after")
+    def _has_a_share(self) -> Windows:
+        if self.random + self.paper + self.edge == 0:
+            raise ValueError("at least one share must be above 0")
+        return self
 
 
 class ImagineRecipe(_Strict):

@@ -8,7 +8,9 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from spiralage.age.backbones import AgeNetwork
@@ -65,11 +67,41 @@ def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> byt
             output_names=[output],
             dynamic_shapes=tuple({0: batch} for _ in example),
             dynamo=True,
+            # ONNX Runtime optimises when it loads. Unoptimised, every weight keeps its PyTorch name, so that
+            # the shipped file can be compared with the PyTorch network.
+            optimize=False,
             verbose=False,
         )
     assert program is not None
-    data: bytes = program.model_proto.SerializeToString()
+    model: onnx.ModelProto = program.model_proto
+    _strip(model)
+    data: bytes = model.SerializeToString()
     return data
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: they hold source paths of the machine and stack traces."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for function in model.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+
+
+def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
+    """The weights inside an exported ONNX file, by the names they have in PyTorch.
+
+    Args:
+        data: the file's bytes.
+        prefix: dropped from the names; others are left out.
+    """
+    graph = onnx.load_model_from_string(data).graph
+    return {
+        value.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(value).copy())
+        for value in graph.initializer
+        if value.name.startswith(prefix)
+    }
 
 
 def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
@@ -90,6 +122,8 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
     facts = _facts(run)
     if kind == "mean-face":
         path = weights / f"{name}.safetensors"
+        if not (run / MEAN_FACE_FILE).is_file():
+            raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
         with replacing(path) as temporary:
             shutil.copyfile(run / MEAN_FACE_FILE, temporary)
     else:

@@ -16,7 +16,7 @@ from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.training.age import Progress, load_age_network, no_progress
-from spiralage.training.checkpoint import load_tensors, save_checkpoint, save_tensors
+from spiralage.training.checkpoint import save_checkpoint, save_tensors
 from spiralage.training.config import ImagineRecipe, Windows
 from spiralage.training.loop import (
     WEIGHTS,
@@ -24,6 +24,7 @@ from spiralage.training.loop import (
     Run,
     batch_at,
     channels_last,
+    load_run,
     make_average,
     make_fabric,
     make_optimiser,
@@ -198,9 +199,12 @@ def _finish(run: Run, generator: nn.Module, steps: int, train_images: int) -> No
 
 
 def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:
-    """The trained generator of a run folder with its preprocessing, in evaluation mode."""
-    tensors, meta = load_tensors(folder / WEIGHTS)
-    recipe = ImagineRecipe.model_validate(meta["recipe"])
+    """The trained generator of a run folder with its preprocessing, in evaluation mode.
+
+    Raises:
+        CheckpointError: the folder holds no finished run of an ImagineGAN.
+    """
+    recipe, tensors = load_run(folder, ImagineRecipe)
     generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
     generator.load_state_dict(tensors)
     return recipe, CropImaginer(generator, recipe.network.size).eval()

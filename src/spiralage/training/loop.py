@@ -13,15 +13,16 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from pydantic import ValidationError
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from spiralage.datasets.crops import Indices
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, DatasetError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
-from spiralage.training.checkpoint import load_checkpoint
-from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser
+from spiralage.training.checkpoint import load_checkpoint, load_tensors
+from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser, Recipe
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
@@ -70,8 +71,11 @@ def channels_last(network: Network) -> Network:
 
 
 def make_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a network's weights."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+    """An exponential moving average of a network's weights and of its batch norms' statistics.
+
+    Averaged weights with the latest statistics would be a network that never was.
+    """
+    return AveragedModel(network, use_buffers=True, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def picture_order(count: int, seed: int, epoch: int) -> Indices:
@@ -82,6 +86,8 @@ def picture_order(count: int, seed: int, epoch: int) -> Indices:
 def batch_at(indices: Indices, step: int, batch: int, seed: int) -> Indices:
     """The pictures of one step: whole batches of each epoch's order, so any step can be resumed."""
     per_epoch = len(indices) // batch
+    if per_epoch == 0:
+        raise DatasetError(f"{len(indices)} training pictures don't fill a batch of {batch}; lower batch")
     epoch, within = divmod(step, per_epoch)
     order = picture_order(len(indices), seed, epoch)
     chosen: Indices = indices[order[within * batch : (within + 1) * batch]]
@@ -96,6 +102,9 @@ def seed_step(seed: int, step: int) -> None:
 @dataclass
 class Run:
     """The folder of one training run: recipe, log, checkpoints.
+
+    Raises:
+        CheckpointError: the folder holds a run of another recipe.
 
     Args:
         folder: made if it isn't there.
@@ -115,7 +124,10 @@ class Run:
     commit: str = field(default_factory=commit)  # of the code that trains, not of the moment it ends
 
     def __post_init__(self) -> None:
-        write_text(self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n")
+        path, text = self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise CheckpointError(f"{self.folder} holds a run of another recipe; choose another run folder")
+        write_text(path, text)
 
     @property
     def checkpoint(self) -> Path:
@@ -168,12 +180,23 @@ def resume(run: Run, parts: dict[str, nn.Module], optimisers: dict[str, torch.op
     """Load the run's checkpoint, if there is one; returns the step to go on with.
 
     Raises:
-        CheckpointError: the checkpoint is of another recipe.
+        CheckpointError: the checkpoint is of another network.
     """
     if not run.checkpoint.exists():
         return 0
     meta = load_checkpoint(run.checkpoint, parts, optimisers)
-    if meta["recipe"] != run.recipe.model_dump(mode="json"):
-        raise CheckpointError(f"{run.checkpoint} is of another recipe; choose another run folder")
     run.seconds_before = meta["seconds"]
     return int(meta["step"])
+
+
+def load_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:
+    """The recipe and the trained weights of a finished run.
+
+    Raises:
+        CheckpointError: the folder holds no finished run, or one of another kind.
+    """
+    tensors, meta = load_tensors(folder / WEIGHTS)
+    try:
+        return kind.model_validate(meta["recipe"]), tensors
+    except (KeyError, ValidationError) as error:
+        raise CheckpointError(f"{folder}: the run has no {kind.__name__}; choose a run of that kind") from error

@@ -31,9 +31,10 @@ def mean_variance_loss(
         >>> mean_variance_loss(sure, torch.tensor([30])).item()
         0.0
     """
-    logits = logits.float()
+    if logits.dtype != torch.float64:  # bfloat16 is too coarse for a mean over 101 ages
+        logits = logits.float()
     target = ages.clamp(max=logits.shape[1] - 1)
-    years = torch.arange(logits.shape[1], dtype=torch.float32, device=logits.device)
+    years = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
     p = logits.softmax(dim=1)
     mean = p @ years  # (N,)
     variance = (p * (years - mean[:, None]) ** 2).sum(dim=1)  # (N,)
