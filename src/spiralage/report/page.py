@@ -80,7 +80,7 @@ def age_text(age: AgeEstimate) -> str:
     """The estimate in words.
 
     >>> age_text(AgeEstimate(np.eye(101, dtype=np.float32)[30]))
-    '30.0 years ± 0.0, 90% between 29.6 and 30.5'
+    '30.0 years ± 0.0, 90% between 29.6 and 30.4'
     """
     low, high = age.interval(LEVEL)
     return f"{age.mean:.1f} years ± {age.std:.1f}, {LEVEL:.0%} between {low:.1f} and {high:.1f}"

@@ -22,7 +22,7 @@ class Blank:
 
 
 class Inpainter:
-    """OpenCV's inpainting (Telea 2004): grows the edge colours inward.
+    """OpenCV's inpainting (Bertalmio et al. 2001, Navier–Stokes): grows the edge colours inward.
 
     Args:
         radius: of the neighbourhood that a pixel is made from, pixels.
@@ -39,7 +39,7 @@ class Inpainter:
     def _fill_one(self, crop: Pixels, hidden: Mask) -> Pixels:
         if hidden.all():  # nothing to grow from
             return np.zeros_like(crop)
-        return np.asarray(cv2.inpaint(crop, hidden.astype(np.uint8), self._radius, cv2.INPAINT_TELEA))
+        return np.asarray(cv2.inpaint(crop, hidden.astype(np.uint8), self._radius, cv2.INPAINT_NS))
 
 
 class MeanFace:

@@ -1,0 +1,77 @@
+"""The shipped ONNX files against the PyTorch networks with the same weights, on real faces."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spiralage import weights
+from spiralage.age.distribution import expected_age
+from spiralage.age.estimate import AgeEstimator
+from spiralage.datasets import utkface
+from spiralage.datasets.crops import align_largest
+from spiralage.faces.detect import make_detector
+from spiralage.faces.landmarks import make_landmarker
+from spiralage.occlusion.window import paper_mask
+from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
+from spiralage.restoration.restore import Imaginer
+from spiralage.training.age import build_age_network
+from spiralage.training.config import AgeRecipe, ImagineRecipe, load_recipe
+from spiralage.training.export import torch_weights
+from spiralage.types import AlignedFace, Pixels
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture(scope="module")
+def real_crops(data_folder: Path) -> Pixels:
+    """Every 700th face of UTKFace, aligned."""
+    pictures = itertools.islice(utkface.read(data_folder / utkface.ARCHIVE), 0, None, 700)
+    detector, landmarker = make_detector("dlib"), make_landmarker()
+    return np.stack([align_largest(data, row.image, detector, landmarker)[0].pixels for row, data in pictures])
+
+
+def load(network: nn.Module, values: dict[str, Tensor]) -> nn.Module:
+    """Fill a network; only what counts batches in training may be missing."""
+    missing, _ = network.load_state_dict(values, strict=False)
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    return network.eval()
+
+
+def assert_same_ages(crops: Pixels) -> None:
+    recipe = load_recipe(RECIPES / f"{weights.manifest()['compact'].recipe}.toml", AgeRecipe)
+    network = load(build_age_network(recipe), torch_weights(weights.read("compact"), "network."))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(crops)).softmax(dim=1).numpy()
+    found = AgeEstimator("compact").probabilities(crops)
+    assert np.abs(expected_age(found) - expected_age(expected)).max() <= 1e-3
+
+
+def test_compact_on_real_faces(real_crops: Pixels) -> None:
+    assert len(real_crops) > 30
+    assert_same_ages(real_crops)
+
+
+def test_compact_on_the_portrait(portrait_crop: AlignedFace) -> None:
+    assert_same_ages(np.stack([portrait_crop.pixels, paper_mask().cover(portrait_crop.pixels)]))
+
+
+def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:
+    recipe = load_recipe(RECIPES / f"{weights.manifest()['imagine'].recipe}.toml", ImagineRecipe)
+    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
+    load(generator, torch_weights(weights.read("imagine"), "generator."))
+    imaginer = CropImaginer(generator, recipe.network.size).eval()
+    hidden = paper_mask().hidden[None]
+    crops = paper_mask().cover(portrait_crop.pixels)[None]
+    size = recipe.network.size
+    noise = np.random.default_rng(0).random((3, size, size), np.float32)[None]
+    with torch.no_grad():
+        arguments = torch.from_numpy(crops), torch.from_numpy(hidden.astype(np.uint8)), torch.from_numpy(noise)
+        expected = imaginer(*arguments).numpy()
+    found = Imaginer(seed=0).fill(crops, hidden)
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
