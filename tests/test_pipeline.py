@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from spiralage import AgePipeline, Box, Photo
-from spiralage.errors import ModelFileError, PhotoError
+from spiralage import pipeline as pipeline_module
+from spiralage.errors import ModelFileError, OptionError, PhotoError
 from spiralage.faces.align import invert, transform
 from spiralage.image_io import encode_png
 from spiralage.occlusion.window import paper_mask
@@ -73,6 +74,15 @@ def test_a_crowd_is_answered_face_by_face(portrait: Photo) -> None:
     assert means.std() < 5  # the same person, up to the detector's jitter
 
 
+def test_a_crowd_over_the_limit_is_cut_and_said(
+    portrait: Photo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pipeline_module, "MOST_FACES", 3)
+    crowd = Photo(np.tile(portrait.pixels[40:200, 140:300], (2, 3, 1)), "crowd")
+    assert len(AgePipeline(detector="dlib").estimate(crowd)) == 3
+    assert "crowd: 6 faces found, the surest 3 are read" in caplog.text
+
+
 def test_batch_goes_on_after_a_bad_photo(tmp_path: Path, portrait: Photo) -> None:
     good = tmp_path / "good.png"
     good.write_bytes(encode_png(portrait.pixels))
@@ -92,6 +102,8 @@ def test_clear_errors() -> None:
         AgePipeline(detector="dlib").estimate(np.zeros((8, 8, 3)))  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="no shipped network"):
         AgePipeline(detector="dlib", network="nonsense")
+    with pytest.raises(OptionError, match="gives no landmarks"):
+        AgePipeline(detector="dlib", landmarks="detector")
 
 
 FORBIDDEN = ("torch", "lightning_fabric", "kornia", "scipy", "matplotlib", "skimage", "onnx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
-from spiralage.errors import FolderError, InputError
+from spiralage.errors import FolderError, InputError, OptionError
 from spiralage.faces.align import align
 from spiralage.faces.detect import DetectorName, make_detector
 from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
@@ -23,6 +24,10 @@ PhotoLike: TypeAlias = "Photo | str | Path | bytes | Pixels | Image.Image"
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
 DEFAULT_RESTORER: RestorerName = "imagine"
+MOST_FACES = 1000
+"""More faces of one photo are not read: each report holds half a megabyte of pictures."""
+
+log = logging.getLogger("spiralage")
 
 
 class AgePipeline:
@@ -40,6 +45,7 @@ class AgePipeline:
 
     Raises:
         ModelFileError: a network's file is missing or isn't the pinned one.
+        OptionError: landmarks "detector" with a detector that gives none.
 
     Example:
         >>> from spiralage import AgePipeline
@@ -63,6 +69,8 @@ class AgePipeline:
         self._detector = make_detector(detector, box=box, yunet=yunet)
         # A picture that *is* a face is taken as already normalised: it has no landmarks.
         whole_picture = detector == "none" and box is None
+        if landmarks == "detector" and self._detector.name != "yunet" and not whole_picture:
+            raise OptionError(f"the detector {self._detector.name} gives no landmarks; use landmarks dlib or fan")
         self._landmarker = make_landmarker("detector" if whole_picture else landmarks)
         self._find_occlusion = occlusion
         self._restorer = make_restorer(restorer, threads=threads)
@@ -75,7 +83,7 @@ class AgePipeline:
             photo: a path, encoded bytes, a (height, width, 3) uint8 RGB array, or a PIL image.
 
         Returns:
-            One report per face, the detector's surest first; empty if there is no face.
+            One report per face, the detector's surest first, at most ``MOST_FACES``; empty if there is no face.
 
         Raises:
             PhotoError: the photo can't be read.
@@ -84,7 +92,9 @@ class AgePipeline:
         found = self._detector.detect(photo)
         if not found:
             return ()
-        faces = [with_landmarks(self._landmarker, photo, face) for face in found]
+        if len(found) > MOST_FACES:
+            log.warning("%s: %d faces found, the surest %d are read", photo.name, len(found), MOST_FACES)
+        faces = [with_landmarks(self._landmarker, photo, face) for face in found[:MOST_FACES]]
         aligned = [align(photo, face) for face in faces]
         occlusions = [self._find_occlusion(crop) for crop in aligned]
         restorations = restore(self._restorer, aligned, occlusions)
