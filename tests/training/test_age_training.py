@@ -157,6 +157,15 @@ def test_another_recipe_does_not_replace_a_finished_run(crops: Crops, tmp_path: 
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(tmp_path).items())
 
 
+def test_a_finished_run_is_left_alone(crops: Crops, tmp_path: Path) -> None:
+    assert train_age(age_recipe(), crops, tmp_path / "run", device="cpu")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    calls = KillAt(1)
+    assert train_age(age_recipe(), crops, tmp_path / "run", device="cpu", progress=calls)
+    assert calls.steps == []
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
 def test_fewer_pictures_than_a_batch_are_told(crops: Crops, tmp_path: Path) -> None:
     with pytest.raises(SpiralageError):
         train(crops, tmp_path, age_recipe(batch=64, epochs=8))

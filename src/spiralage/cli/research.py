@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -23,6 +24,8 @@ Recipe = Annotated[Path, typer.Argument(help="a recipe file, recipes/NAME.toml")
 DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
 Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
 TrainThreads = Annotated[int | None, typer.Option(min=1, help="CPU threads")]
+
+Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
 UTKFACE_CROPS = Path("cache/utkface")
 
@@ -114,14 +117,9 @@ def train_age(
     from spiralage.training import age
     from spiralage.training.config import AgeRecipe, load_recipe
 
-    _set_threads(threads)
-    settings = load_recipe(recipe, AgeRecipe)
-    folder = run or Path("runs") / settings.name
-    with progress_bar(settings.name) as update:
-        complete = age.train_age(
-            settings, Crops(crops), folder, device=device, minutes=minutes, progress=_noting(update)
-        )
-    results.print(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}", soft_wrap=True)
+    settings, faces = load_recipe(recipe, AgeRecipe), Crops(crops)
+    with _training(settings.name, run, threads) as (folder, progress):
+        age.train_age(settings, faces, folder, device=device, minutes=minutes, progress=progress)
 
 
 def train_imagine(
@@ -138,14 +136,20 @@ def train_imagine(
     from spiralage.training import imagine
     from spiralage.training.config import ImagineRecipe, load_recipe
 
+    settings, faces = load_recipe(recipe, ImagineRecipe), Crops(crops)
+    with _training(settings.name, run, threads) as (folder, progress):
+        features = folder.parent / settings.features
+        imagine.train_imagine(settings, faces, folder, features, device=device, minutes=minutes, progress=progress)
+
+
+@contextmanager
+def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tuple[Path, Progress]]:
+    """The run's folder and a progress bar; says in the end whether the training is complete."""
     _set_threads(threads)
-    settings = load_recipe(recipe, ImagineRecipe)
-    folder = run or Path("runs") / settings.name
-    features = folder.parent / settings.features
-    with progress_bar(settings.name) as update:
-        complete = imagine.train_imagine(
-            settings, Crops(crops), folder, features, device=device, minutes=minutes, progress=_noting(update)
-        )
+    folder = run or Path("runs") / name
+    with progress_bar(name) as update:
+        yield folder, _noting(update)
+    complete = (folder / "run.json").exists()
     results.print(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}", soft_wrap=True)
 
 
@@ -195,6 +199,6 @@ def export(
     results.print(str(export_run(run, output, name, kind)), soft_wrap=True)
 
 
-def _noting(update: Callable[..., None]) -> Callable[[int, int, dict[str, float]], None]:
+def _noting(update: Callable[..., None]) -> Progress:
     """Turn a training's (step, steps, losses) into a progress bar's (done, total, note)."""
     return lambda step, steps, values: update(step, steps, "  ".join(f"{k} {v:.3f}" for k, v in values.items()))

@@ -14,10 +14,9 @@ from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
 from spiralage.training.augment import make_augmentation, random_view
-from spiralage.training.checkpoint import save_checkpoint, save_tensors
+from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
-    WEIGHTS,
     Device,
     Run,
     batch_at,
@@ -76,12 +75,14 @@ def train_age(
         CheckpointError: the folder holds a run of another recipe.
     """
     fabric = make_fabric(device)
+    run = Run(folder, recipe, fabric.device.type, minutes)
+    if run.is_complete:
+        return True
     torch.manual_seed(recipe.seed)
     network = channels_last(build_age_network(recipe))
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
-    run = Run(folder, recipe, fabric.device.type, minutes)
     parts: dict[str, nn.Module] = {"network": network, "average": average}
 
     train = crops.indices("train")
@@ -126,7 +127,8 @@ def train_age(
             save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
             if run.out_of_time():
                 return False
-    _finish(run, recipe, average.module, crops, fabric, steps)
+    mae = validation_mae(average.module, crops, "val", fabric)
+    run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), "train_images": len(train)})
     return True
 
 
@@ -139,14 +141,6 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
         if progress < passed:
             return stage.size
     return recipe.stages[-1].size
-
-
-def _finish(run: Run, recipe: AgeRecipe, network: nn.Module, crops: Crops, fabric: Fabric, steps: int) -> None:
-    mae = validation_mae(network, crops, "val", fabric)
-    facts = {"steps": steps, "val_mae": round(mae, 4), "train_images": len(crops.indices("train"))}
-    save_tensors(run.folder / WEIGHTS, network.state_dict(), {"recipe": recipe.model_dump(mode="json"), **facts})
-    run.finish(facts)
-    run.checkpoint.unlink(missing_ok=True)
 
 
 @torch.no_grad()

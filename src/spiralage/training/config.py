@@ -67,8 +67,8 @@ class Augmentation(_Strict):
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
 
 
-class AgeRecipe(_Strict):
-    """A recipe of ``spiralage train age``."""
+class TrainingRecipe(_Strict):
+    """What every recipe says."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     data: Literal["utkface"] = "utkface"
@@ -76,6 +76,11 @@ class AgeRecipe(_Strict):
     epochs: float = Field(gt=0)
     batch: int = Field(ge=1)
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' moving average")
+
+
+class AgeRecipe(TrainingRecipe):
+    """A recipe of ``spiralage train age``."""
+
     validate_every_epochs: float = Field(default=2, gt=0)
     network: AgeNetworkRecipe
     optimiser: Optimiser
@@ -116,15 +121,9 @@ class Windows(_Strict):
         return self
 
 
-class ImagineRecipe(_Strict):
+class ImagineRecipe(TrainingRecipe):
     """A recipe of ``spiralage train imagine``."""
 
-    name: str = Field(pattern=r"^[a-z0-9-]+$")
-    data: Literal["utkface"] = "utkface"
-    seed: int = Field(ge=0)
-    epochs: float = Field(gt=0)
-    batch: int = Field(ge=1)
-    ema: float = Field(default=0.999, ge=0, lt=1)
     features: str = Field(description="name of the age recipe whose network gives perceptual features")
     features_size: int = Field(ge=64, le=256, description="side of the pictures that it is shown, pixels")
     network: ImagineNetworkRecipe

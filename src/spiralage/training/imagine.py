@@ -16,10 +16,9 @@ from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.training.age import Progress, load_age_network, no_progress
-from spiralage.training.checkpoint import save_checkpoint, save_tensors
+from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import ImagineRecipe, Windows
 from spiralage.training.loop import (
-    WEIGHTS,
     Device,
     Run,
     batch_at,
@@ -97,6 +96,9 @@ def train_imagine(
         CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
     """
     fabric = make_fabric(device)
+    run = Run(folder, recipe, fabric.device.type, minutes)
+    if run.is_complete:
+        return True
     torch.manual_seed(recipe.seed)
     generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
     critic = channels_last(PatchCritic(recipe.network.critic_width))
@@ -104,7 +106,6 @@ def train_imagine(
     average = make_average(generator, recipe.ema).to(fabric.device)
     _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
     _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
-    run = Run(folder, recipe, fabric.device.type, minutes)
     parts: dict[str, nn.Module] = {"generator": generator, "critic": critic, "average": average}
     optimisers = {"generator_optimiser": generator_optimiser, "critic_optimiser": critic_optimiser}
 
@@ -150,7 +151,7 @@ def train_imagine(
             save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
             if run.out_of_time():
                 return False
-    _finish(run, average.module, steps, len(train))
+    run.finish(average.module, {"steps": steps, "train_images": len(train)})
     return True
 
 
@@ -189,13 +190,6 @@ def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe) -> Tensor:
     """The weighted sum of the generator's losses."""
     weights = recipe.loss.model_dump()
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-
-
-def _finish(run: Run, generator: nn.Module, steps: int, train_images: int) -> None:
-    facts = {"steps": steps, "train_images": train_images}
-    save_tensors(run.folder / WEIGHTS, generator.state_dict(), {"recipe": run.recipe.model_dump(mode="json"), **facts})
-    run.finish(facts)
-    run.checkpoint.unlink(missing_ok=True)
 
 
 def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:

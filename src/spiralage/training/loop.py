@@ -21,8 +21,8 @@ from spiralage.datasets.crops import Indices
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
-from spiralage.training.checkpoint import load_checkpoint, load_tensors
-from spiralage.training.config import AgeRecipe, ImagineRecipe, Optimiser, Recipe
+from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_tensors
+from spiralage.training.config import Optimiser, Recipe, TrainingRecipe
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
@@ -114,7 +114,7 @@ class Run:
     """
 
     folder: Path
-    recipe: AgeRecipe | ImagineRecipe
+    recipe: TrainingRecipe
     device: str
     minutes: float | None = None
     save_every_s: float = 180
@@ -132,6 +132,11 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
+
+    @property
+    def is_complete(self) -> bool:
+        """True once the trained weights are written."""
+        return (self.folder / "run.json").exists() and (self.folder / WEIGHTS).exists()
 
     @property
     def seconds(self) -> float:
@@ -158,8 +163,10 @@ class Run:
                 writer.writerow(["step", "seconds", *values])
             writer.writerow([step, round(self.seconds), *(f"{value:.4f}" for value in values.values())])
 
-    def finish(self, facts: dict[str, Any]) -> None:
-        """Write run.json: what was trained, from which commit, on what, for how long."""
+    def finish(self, network: nn.Module, facts: dict[str, Any]) -> None:
+        """Write the trained weights and run.json: what was trained, from which commit, on what, for how long."""
+        recipe = self.recipe.model_dump(mode="json")
+        save_tensors(self.folder / WEIGHTS, network.state_dict(), {"recipe": recipe, **facts})
         record = {
             "recipe": self.recipe.name,
             "seed": self.recipe.seed,
@@ -169,6 +176,7 @@ class Run:
             **facts,
         }
         write_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
+        self.checkpoint.unlink(missing_ok=True)
 
 
 def resume_facts(run: Run, step: int) -> dict[str, Any]:
