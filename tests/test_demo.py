@@ -21,7 +21,7 @@ def test_demo_prints_three_rows_and_writes_two_files(tmp_path: Path, capsys: pyt
     assert "75%" in out
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3
-    assert page.count("data:image/jpeg;base64,") == 1 + 1 + 3 + 3
+    assert page.count("data:image/jpeg;base64,") == 1 + 1 + 2 + 3  # the photo, then each step
     assert 'src="http' not in page
     with Image.open(tmp_path / "figure.png") as figure:
         assert figure.size[0] > 800

@@ -157,6 +157,19 @@ def test_another_recipe_does_not_replace_a_finished_run(crops: Crops, tmp_path: 
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(tmp_path).items())
 
 
+def test_a_run_starts_from_the_weights_of_another(crops: Crops, tmp_path: Path) -> None:
+    first = age_recipe(name="first")
+    train_age(first, crops, tmp_path / "first", device="cpu")
+    still = {"learning_rate": 1e-12}
+    second = age_recipe(name="second", start="first", epochs=1, optimiser=still, ema=0.0)
+    train_age(second, crops, tmp_path / "second", device="cpu")
+    expected = load_age_network(tmp_path / "first")[1].backbone.state_dict()
+    found = load_age_network(tmp_path / "second")[1].backbone.state_dict()
+    assert all(torch.allclose(found[name], value) for name, value in expected.items() if name.endswith("weight"))
+    with pytest.raises(CheckpointError, match="missing"):
+        train_age(age_recipe(start="missing"), crops, tmp_path / "third", device="cpu")
+
+
 def test_a_finished_run_is_left_alone(crops: Crops, tmp_path: Path) -> None:
     assert train_age(age_recipe(), crops, tmp_path / "run", device="cpu")
     before = (tmp_path / "run" / "run.json").read_bytes()

@@ -71,6 +71,7 @@ def face_card(title: str, report: FaceReport) -> Card:
     steps = [picture("aligned", report.aligned.pixels)]
     if report.occlusion.fraction > 0:
         steps.append(picture(f"hidden: {report.occlusion.fraction:.0%}", report.occlusion.cover(report.aligned.pixels)))
+    if report.restoration.restorer != "none":
         steps.append(picture(f"restored: {report.restoration.restorer}", report.restoration.pixels))
     low, high = report.age.interval(LEVEL)
     return Card(title, age_text(report.age), steps, bars(report.age), low, high)

@@ -13,6 +13,7 @@ from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
+from spiralage.errors import CheckpointError
 from spiralage.training.augment import make_augmentation, random_view
 from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import AgeRecipe
@@ -72,7 +73,8 @@ def train_age(
         True when the training is complete, False when it ran out of time.
 
     Raises:
-        CheckpointError: the folder holds a run of another recipe.
+        CheckpointError: the folder holds a run of another recipe, or the run that this one starts from,
+            beside it, isn't finished or has another network.
     """
     fabric = make_fabric(device)
     run = Run(folder, recipe, fabric.device.type, minutes)
@@ -80,6 +82,8 @@ def train_age(
         return True
     torch.manual_seed(recipe.seed)
     network = channels_last(build_age_network(recipe))
+    if recipe.start is not None:
+        start_from(network, folder.parent / recipe.start)
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
@@ -130,6 +134,19 @@ def train_age(
     mae = validation_mae(average.module, crops, "val", fabric)
     run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), "train_images": len(train)})
     return True
+
+
+def start_from(network: AgeNetwork, run: Path) -> None:
+    """Give a network the trained weights of a finished run.
+
+    Raises:
+        CheckpointError: the run isn't finished, or its network is another.
+    """
+    weights = load_run(run, AgeRecipe)[1]
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{run} has another network; choose another recipe to start from") from error
 
 
 def size_at(recipe: AgeRecipe, progress: float) -> int:

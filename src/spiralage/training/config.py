@@ -81,6 +81,7 @@ class TrainingRecipe(_Strict):
 class AgeRecipe(TrainingRecipe):
     """A recipe of ``spiralage train age``."""
 
+    start: str | None = Field(default=None, description="name of the recipe whose trained weights this one starts from")
     validate_every_epochs: float = Field(default=2, gt=0)
     network: AgeNetworkRecipe
     optimiser: Optimiser
