@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +102,28 @@ def test_unwritable_output_is_one_line(tmp_path: Path, portrait_file: Path, caps
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "ages.csv"  # its folder is a file
     assert main(["estimate", str(portrait_file), "--detector", "dlib", "--csv", str(target)]) == 1
-    errors = capsys.readouterr().err.strip().splitlines()
+    answer = capsys.readouterr()
+    assert answer.out == ""  # said before the work, not after it
+    errors = answer.err.strip().splitlines()
     assert len(errors) == 1
     assert "can't be written" in errors[0]
+
+
+def test_a_name_that_is_not_utf_8_is_no_obstacle(
+    tmp_path: Path, portrait_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9 [bold].png")
+    try:
+        odd.write_bytes(portrait_file.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    code, answer = run_json(capsys, odd)
+    assert code == 0
+    assert answer[0]["image"] == str(odd)
+    outputs = ["--csv", str(tmp_path / "ages.csv"), "--report", str(tmp_path / "report")]
+    assert main(["estimate", str(odd), "missing [/x].jpg", "--detector", "dlib", *outputs]) == 1
+    assert "[bold]" in capsys.readouterr().out.replace("\n", "")
+    assert b"caf\xe9" in (tmp_path / "ages.csv").read_bytes()
 
 
 def test_given_box_and_picture_that_is_a_face(portrait_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,13 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder can't be made or written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    temporary = Path(name)
+    temporary = _temporary_beside(path)
     try:
         yield temporary
         _take_default_mode(temporary)
@@ -36,6 +30,26 @@ def replacing(path: Path) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Find out before long work, not after it, that a result can't be written; raises OutputError."""
+    _temporary_beside(path).unlink()
+
+
+def _temporary_beside(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    os.close(handle)
+    return Path(name)
+
+
+def printable(name: str) -> str:
+    """A file name as text that any terminal takes; bytes that aren't UTF-8 become replacement marks."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def _take_default_mode(path: Path) -> None:

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spiralage.files import printable
+
 results = Console(highlight=False)
 messages = Console(stderr=True, highlight=False)
 
 
 def complain(message: str) -> None:
     """One line on stderr, whatever the terminal's width."""
-    print(f"spiralage: {message}", file=sys.stderr)
+    print(f"spiralage: {printable(message)}", file=sys.stderr)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from spiralage.errors import ModelFileError, OptionError, PhotoError
 from spiralage.faces.align import align, invert
 from spiralage.faces.detect import DetectorName, make_detector
 from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
-from spiralage.files import write_text
+from spiralage.files import check_writable, write_text
 from spiralage.image_io import list_pictures, load_photo, save_picture
 from spiralage.occlusion.draw import OCCLUDERS, OccluderName, full_landmarks
 from spiralage.occlusion.find import find_occlusion, nothing_hidden
@@ -73,6 +73,9 @@ def estimate(
     given = None if box is None else _parse_box(box)
     if given is not None and len(listed) != 1:
         raise OptionError(f"--box says where the face is in one photo, but {len(listed)} were given")
+    page_path = None if report is None else report / "index.html"
+    for path in filter(None, (csv, page_path)):
+        check_writable(path)
     ages = sorted(set(at_least or []))
     pipeline = AgePipeline(
         detector=detector,
@@ -86,11 +89,11 @@ def estimate(
     found: list[records.PhotoRecord] = []
     sections: list[page.Section] = []
     with progress_bar("photos", shown=len(listed) > 1 and messages.is_terminal) as update:
-        for done, photo in enumerate(pipeline.estimate_each(listed, keep_photos=report is not None), 1):
+        for done, photo in enumerate(pipeline.estimate_each(listed, keep_photos=page_path is not None), 1):
             found.append(records.photo_record(photo, ages))
-            if report is not None:
+            if page_path is not None:
                 sections.append(page.photo_section(photo))
-            if photo.error is not None and not as_json:
+            if photo.error is not None:
                 complain(photo.error)
             update(done, len(listed))
     if as_json:
@@ -99,8 +102,8 @@ def estimate(
         results.print(records.to_table(found, ages))
     if csv is not None:
         write_text(csv, records.to_csv(found, ages))
-    if report is not None:
-        write_text(report / "index.html", page.render("spiralage", sections))
+    if page_path is not None:
+        write_text(page_path, page.render("spiralage", sections))
     if any(record["error"] for record in found):
         raise typer.Exit(1)
 

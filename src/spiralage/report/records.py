@@ -11,6 +11,7 @@ from typing import TypedDict
 from rich.table import Table
 from rich.text import Text
 
+from spiralage.files import printable
 from spiralage.types import FaceReport, PhotoReport
 
 LEVEL = 0.9
@@ -61,8 +62,8 @@ def photo_record(report: PhotoReport, at_least: Sequence[int] = ()) -> PhotoReco
 
 
 def to_json(records: Iterable[PhotoRecord]) -> str:
-    """The records as a JSON list."""
-    return json.dumps(list(records), indent=2, ensure_ascii=False)
+    """The records as a JSON list, in ASCII: file names need not be UTF-8."""
+    return json.dumps(list(records), indent=2)
 
 
 def to_csv(records: Iterable[PhotoRecord], at_least: Sequence[int] = ()) -> str:
@@ -87,7 +88,7 @@ def to_table(records: Iterable[PhotoRecord], at_least: Sequence[int] = ()) -> Ta
     for age in at_least:
         table.add_column(f"P(≥ {age})")
     for record in records:
-        name = Text(record["image"])  # never read as markup
+        name = Text(printable(record["image"]))  # never read as markup
         if not record["faces"]:
             table.add_row(name, "error" if record["error"] else "no face", *[""] * (4 + len(at_least)))
         for number, face in enumerate(record["faces"], 1):
