@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sys
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,8 +12,10 @@ from spiralage.errors import ModelFileError
 
 if sys.version_info >= (3, 11):
     import tomllib
+    from importlib.resources.abc import Traversable
 else:
     import tomli as tomllib
+    from importlib.abc import Traversable
 
 
 class Entry(BaseModel):
