@@ -1,0 +1,52 @@
+"""What the README shows is what the program does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from spiralage.cli import main
+from spiralage.image_io import save_picture
+from spiralage.types import Photo
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_json_example_is_the_portraits_answer(
+    tmp_path: Path, portrait: Photo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    save_picture(Path("photo.png"), portrait.pixels)
+    assert main(["estimate", "photo.png", "--detector", "dlib", "--json", "--at-least", "18"]) == 0
+    (shown,), (found,) = json.loads(example), json.loads(capsys.readouterr().out)
+    assert shown.keys() == found.keys()
+    assert shown["image"] == found["image"]
+    (shown_face,), (found_face,) = shown["faces"], found["faces"]
+    assert shown_face.keys() == found_face.keys()
+    for key in ("box", "age", "std", "interval", "hidden"):
+        assert shown_face[key] == pytest.approx(found_face[key], abs=0.05)
+    assert shown_face["p_at_least"] == pytest.approx(found_face["p_at_least"], abs=0.005)
+
+
+def test_every_command_and_file_that_is_named_exists() -> None:
+    for path in re.findall(r"recipes/[\w-]+\.toml|docs/[\w.]+|results/[\w.]+(?=\))", README):
+        assert (ROOT / path).is_file(), path
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
+    lines = [line.split() for line in blocks.splitlines() if line.startswith("spiralage ")]
+    assert len(lines) > 10
+    for _, command, *rest in lines:
+        words = [command, rest[0]] if command in ("data", "train", "evaluate") else [command]
+        assert main([*words, "--help"]) == 0
+
+
+def test_the_tree_names_what_there_is() -> None:
+    tree = README[README.index("src/spiralage/\n") :]
+    for name in re.findall(r"^  ([a-z_]+(?:\.py|/)) ", tree, flags=re.MULTILINE):
+        assert (ROOT / "src/spiralage" / name).exists(), name
+    rooms = {path.name for path in (ROOT / "src/spiralage").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms <= set(re.findall(r"^  ([a-z_]+)/ ", tree, flags=re.MULTILINE))
