@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from spiralage.errors import ModelFileError
 
 if sys.version_info >= (3, 11):
-    import tomllib
     from importlib.resources.abc import Traversable
+
+    import tomllib
 else:
-    import tomli as tomllib
     from importlib.abc import Traversable
+
+    import tomli as tomllib
 
 
 class Entry(BaseModel):
