@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,13 @@ class Result:
     coverage90: float | None
 
 
+class Origin(NamedTuple):
+    """What stands beside every number."""
+
+    commit: str
+    hardware: str
+
+
 def conditions() -> dict[str, Restorer | None]:
     """Condition → who fills the masked crop; None leaves it unmasked."""
     return {"original": None, "masked": make_restorer("none")} | {
@@ -70,7 +78,8 @@ def evaluate_utkface(
     """
     ages = np.array([row.age for row in crops.rows if row.split == split], dtype=np.float64)
     networks = {run: load_age_network(run) for run in runs}
-    results = [_constant(crops, ages)]
+    origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
+    results = [_constant(crops, ages, origin)]
     filling = conditions()
     total, done = len(filling) * len(ages), 0
     for condition, restorer in filling.items():
@@ -82,7 +91,9 @@ def evaluate_utkface(
             progress(done, total)
         for run, (recipe, _) in networks.items():
             estimates = np.concatenate(outputs[run])
-            results.append(_result(recipe.network.backbone, condition, recipe.name, recipe.seed, estimates, ages))
+            results.append(
+                _result(recipe.network.backbone, condition, recipe.name, recipe.seed, estimates, ages, origin)
+            )
     return results
 
 
@@ -102,16 +113,18 @@ def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
     return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
 
 
-def _constant(crops: Crops, ages: Doubles) -> Result:
+def _constant(crops: Crops, ages: Doubles, origin: Origin) -> Result:
     """The predictor that always answers the median age of the training split."""
     median = float(np.median([row.age for row in crops.rows if row.split == "train"]))
     guess = np.full_like(ages, median)
     mae, cs5 = mean_absolute_error(guess, ages), cumulative_score(guess, ages)
     name = f"constant {median:g} years"
-    return Result(name, "any", round(mae, 3), round(cs5, 4), len(ages), "", 0, commit(), hardware(), None)
+    return Result(name, "any", round(mae, 3), round(cs5, 4), len(ages), "", 0, *origin, None)
 
 
-def _result(network: str, condition: str, recipe: str, seed: int, estimates: np.ndarray, ages: Doubles) -> Result:
+def _result(
+    network: str, condition: str, recipe: str, seed: int, estimates: Floats, ages: Doubles, origin: Origin
+) -> Result:
     means = expected_age(estimates)
     return Result(
         network,
@@ -121,8 +134,7 @@ def _result(network: str, condition: str, recipe: str, seed: int, estimates: np.
         len(ages),
         recipe,
         seed,
-        commit(),
-        hardware(),
+        *origin,
         round(interval_coverage(estimates, ages), 4),
     )
 
