@@ -18,7 +18,7 @@ ALLOWED = {
     "weights": BASE,
     "runtime": BASE | {"weights"},
     "provenance": set(),
-    "faces": BASE | {"model_files"},
+    "faces": BASE | {"image_io", "model_files"},
     "occlusion": BASE | {"faces", "restoration.baselines"},
     "restoration": BASE | {"weights", "runtime"},
     "age": BASE | {"runtime"},

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from spiralage.errors import FolderError, PhotoError
-from spiralage.files import replacing
+from spiralage.files import write_bytes
 from spiralage.types import Photo, Pixels
 
 MAX_PIXELS = 100_000_000
@@ -115,6 +116,15 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values / top * 255 + 0.5, 0, 255).astype(np.uint8))
 
 
+def resized(pixels: Pixels, scale: float) -> Pixels:
+    """A picture scaled by a factor, area-averaged when it shrinks; at least one pixel a side."""
+    if scale == 1:
+        return pixels
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how))
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """A picture (height, width, 3) uint8 RGB as the bytes of a PNG file."""
     buffer = io.BytesIO()
@@ -124,8 +134,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def save_picture(path: Path, pixels: Pixels) -> None:
     """Write a picture as a PNG file, whole or not at all; raises OutputError."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(encode_png(pixels))
+    write_bytes(path, encode_png(pixels))
 
 
 def list_pictures(paths: Sequence[Path]) -> Iterator[Path | FolderError]:

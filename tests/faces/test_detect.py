@@ -10,8 +10,9 @@ import pytest
 
 from spiralage.errors import ModelFileError
 from spiralage.faces import detect
-from spiralage.faces.detect import Detector, GivenBox, YuNetDetector, make_detector, resized
+from spiralage.faces.detect import Detector, GivenBox, YuNetDetector, make_detector
 from spiralage.faces.dlib_faces import DlibDetector
+from spiralage.image_io import resized
 from spiralage.model_files import YUNET_FILE
 from spiralage.types import Box, Face, Photo
 

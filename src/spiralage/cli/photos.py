@@ -117,7 +117,7 @@ def occlude(
     yunet: YuNet = None,
 ) -> None:
     """Put an occluder on the face of a photo and write the aligned crop."""
-    face = _one_face(photo, detector, yunet)
+    _, face = _one_face(photo, detector, yunet)
     if kind == "paper":
         pixels = paper_mask().cover(face.pixels)
     else:
@@ -139,10 +139,10 @@ def restore(
 ) -> None:
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
     hidden = paper_mask() if occlusion == "paper" else _read_mask(Path(occlusion))
-    face = _one_face(photo, detector, yunet)
+    whole, face = _one_face(photo, detector, yunet)
     (restored,) = restore_faces(make_restorer(restorer, threads=threads), [face], [hidden])
     if into_photo:
-        save_picture(output, _put_back(load_photo(photo), face, restored.pixels))
+        save_picture(output, _put_back(whole, face, restored.pixels))
     else:
         save_picture(output, restored.pixels)
 
@@ -190,14 +190,14 @@ def _read_mask(path: Path) -> Occlusion:
     return Occlusion(mask.pixels.mean(axis=2) >= 128, "given")
 
 
-def _one_face(path: Path, detector: DetectorName, yunet: Path | None) -> AlignedFace:
-    """The surest face of a photo, aligned."""
+def _one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
+    """A photo and its surest face, aligned."""
     photo = load_photo(path)
     faces = make_detector(detector, yunet=yunet).detect(photo)
     if not faces:
         raise PhotoError(f"{path}: no face found; try another --detector")
     landmarker = make_landmarker("detector" if detector == "none" else "dlib")
-    return align(photo, with_landmarks(landmarker, photo, faces[0]))
+    return photo, align(photo, with_landmarks(landmarker, photo, faces[0]))
 
 
 def _put_back(photo: Photo, face: AlignedFace, pixels: Pixels) -> Pixels:

@@ -125,7 +125,7 @@ class Crops:
 
     def __post_init__(self) -> None:
         if not (self.folder / "complete.json").exists():
-            raise DatasetError(f"{self.folder}: no finished crops here; run: spiralage data crops utkface")
+            raise DatasetError(f"{self.folder}: no finished crops here; run: spiralage data crops")
 
     @cached_property
     def rows(self) -> list[Row]:

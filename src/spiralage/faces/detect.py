@@ -14,8 +14,9 @@ import numpy as np
 
 from spiralage.errors import ModelFileError
 from spiralage.faces.dlib_faces import DlibDetector
+from spiralage.image_io import resized
 from spiralage.model_files import yunet_path
-from spiralage.types import Box, Face, Landmarks, Photo, Pixels
+from spiralage.types import Box, Face, Landmarks, Photo
 
 log = logging.getLogger("spiralage")
 
@@ -105,15 +106,6 @@ class GivenBox:
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         width, height = photo.size
         return (Face(self._box or Box(0, 0, width, height)),)
-
-
-def resized(pixels: Pixels, scale: float) -> Pixels:
-    """A picture scaled by a factor, area-averaged when it shrinks; at least one pixel a side."""
-    if scale == 1:
-        return pixels
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how))
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 
+from spiralage.image_io import resized
 from spiralage.model_files import dlib_model
 from spiralage.types import Box, Face, Landmarks, Photo, Pixels
 
@@ -39,8 +39,6 @@ class DlibDetector:
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         pixels, scale = _at_most(photo.pixels, self.LONGEST)
         for upsample in (0, 1):
-            if upsample and max(pixels.shape[:2]) * 2 > 2 * self.LONGEST:
-                continue
             boxes, scores, _ = self._hog.run(pixels, upsample, 0.0)
             if boxes:
                 return _faces(zip(boxes, scores, strict=True), scale)
@@ -53,10 +51,7 @@ class DlibDetector:
 def _at_most(pixels: Pixels, longest: int) -> tuple[Pixels, float]:
     """A contiguous picture of at most ``longest`` pixels a side, and photo pixels per its pixel."""
     scale = min(1.0, longest / max(pixels.shape[:2]))
-    if scale == 1:
-        return np.ascontiguousarray(pixels), 1.0
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)), 1 / scale
+    return np.ascontiguousarray(resized(pixels, scale)), 1 / scale
 
 
 def _faces(found: Any, scale: float) -> tuple[Face, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def train_age(
     optimisers = {"optimiser": optimiser}
     start = resume(run, parts, optimisers)
     network.train()
+    mae = math.nan  # measured at the last step at the latest
 
     for step in range(start, steps):
         seed_step(recipe.seed, step)
@@ -131,7 +133,6 @@ def train_age(
             save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
             if run.out_of_time():
                 return False
-    mae = validation_mae(average.module, crops, "val", fabric)
     run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), "train_images": len(train)})
     return True
 

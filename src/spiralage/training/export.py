@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from spiralage.age.backbones import AgeNetwork
 from spiralage.errors import CheckpointError
-from spiralage.files import replacing, sha256_of, write_text
+from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
 from spiralage.training.age import load_age_network
 from spiralage.training.imagine import load_imaginer
@@ -124,13 +123,11 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
         path = weights / f"{name}.safetensors"
         if not (run / MEAN_FACE_FILE).is_file():
             raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
-        with replacing(path) as temporary:
-            shutil.copyfile(run / MEAN_FACE_FILE, temporary)
+        data = (run / MEAN_FACE_FILE).read_bytes()
     else:
         path = weights / f"{name}.onnx"
         data = age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])
-        with replacing(path) as temporary:
-            temporary.write_bytes(data)
+    write_bytes(path, data)
     _enter(weights / "manifest.toml", name, path, kind, facts)
     return path
 

@@ -35,6 +35,8 @@ from spiralage.training.loop import (
 from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
 from spiralage.types import Mask
 
+LOG_EVERY = 50  # steps
+
 
 class Features(nn.Module):
     """An age network's activations as perceptual features: what is restored is what age reads.
@@ -153,9 +155,6 @@ def train_imagine(
                 return False
     run.finish(average.module, {"steps": steps, "train_images": len(train)})
     return True
-
-
-LOG_EVERY = 50  # steps
 
 
 def make_batch(pictures: np.ndarray, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
