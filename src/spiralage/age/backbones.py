@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from spiralage.age.distribution import MAX_AGE
+from spiralage.age.mobilenet import MobileNet
 
-BackboneName: TypeAlias = Literal["alexnet", "compact"]
+BackboneName: TypeAlias = Literal["alexnet", "compact", "mobilenet"]
+Backbone: TypeAlias = "AlexNet | CompactNet | MobileNet"
 CLASSES = MAX_AGE + 1
 
 
@@ -131,9 +134,16 @@ def _initialise(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
 
 
-def make_backbone(name: BackboneName, dropout: float) -> AlexNet | CompactNet:
+BACKBONES: dict[BackboneName, Callable[[float], Backbone]] = {
+    "alexnet": AlexNet,
+    "compact": lambda dropout: CompactNet(dropout=dropout),
+    "mobilenet": MobileNet,
+}
+
+
+def make_backbone(name: BackboneName, dropout: float) -> Backbone:
     """The untrained network of that name."""
-    return AlexNet(dropout) if name == "alexnet" else CompactNet(dropout=dropout)
+    return BACKBONES[name](dropout)
 
 
 class AgeNetwork(nn.Module):
@@ -150,7 +160,7 @@ class AgeNetwork(nn.Module):
 
     MEAN, DEVIATION = 0.5, 0.25
 
-    def __init__(self, backbone: AlexNet | CompactNet, *, crop: int, pool: int) -> None:
+    def __init__(self, backbone: Backbone, *, crop: int, pool: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.crop, self.pool = crop, pool

@@ -169,7 +169,7 @@ def models() -> None:
             soft_wrap=True,
         )
     try:
-        results.print(f"yunet: {model_files.yunet_path(download=False)}", soft_wrap=True)
+        results.print(f"yunet: {model_files.model_path(model_files.YUNET, download=False)}", soft_wrap=True)
     except ModelFileError as error:
         results.print(f"yunet: {error}", soft_wrap=True)
 

@@ -15,7 +15,7 @@ import numpy as np
 from spiralage.errors import ModelFileError
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.image_io import resized
-from spiralage.model_files import yunet_path
+from spiralage.model_files import YUNET, model_path
 from spiralage.types import Box, Face, Landmarks, Photo
 
 log = logging.getLogger("spiralage")
@@ -40,7 +40,7 @@ class YuNetDetector:
     double size, which finds small faces.
 
     Args:
-        model: the ONNX file; by default looked up as ``model_files.yunet_path`` says.
+        model: the ONNX file; by default looked up as ``model_files.model_path`` says.
 
     Raises:
         ModelFileError: the file can't be had.
@@ -53,7 +53,7 @@ class YuNetDetector:
     MOST_FACES = 5000
 
     def __init__(self, model: Path | None = None) -> None:
-        path = str(yunet_path(model))
+        path = str(model_path(YUNET, model))
         with _quiet_opencv():
             self._net = cv2.FaceDetectorYN.create(path, "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES)
 

@@ -15,7 +15,7 @@ from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
 from spiralage.errors import CheckpointError
-from spiralage.training.augment import make_augmentation, random_view
+from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
 from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
@@ -32,7 +32,8 @@ from spiralage.training.loop import (
     seed_step,
     set_learning_rate,
 )
-from spiralage.training.losses import mean_variance_loss
+from spiralage.training.losses import make_age_loss
+from spiralage.training.pretrained import faceres_weights
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -85,6 +86,8 @@ def train_age(
     network = channels_last(build_age_network(recipe))
     if recipe.start is not None:
         start_from(network, folder.parent / recipe.start)
+    if recipe.pretrained is not None:
+        network.backbone.load_state_dict(faceres_weights())
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
@@ -93,7 +96,7 @@ def train_age(
     train = crops.indices("train")
     steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
     validate_every = max(1, round(recipe.validate_every_epochs * len(train) / recipe.batch))
-    augment = make_augmentation(recipe.augmentation)
+    augment, age_loss = make_augmentation(recipe.augmentation), make_age_loss(recipe.loss)
     ages = torch.tensor([row.age for row in crops.rows])
     optimisers = {"optimiser": optimiser}
     start = resume(run, parts, optimisers)
@@ -104,18 +107,14 @@ def train_age(
         seed_step(recipe.seed, step)
         set_learning_rate(optimiser, recipe.optimiser, step, steps)
         chosen = batch_at(train, step, recipe.batch, recipe.seed)
+        faces = cover_some(compress_some(crops.take(chosen), recipe.augmentation.jpeg), recipe.masked)
         pictures = random_view(
-            torch.from_numpy(crops.take(chosen)).to(fabric.device), recipe.network.crop, size_at(recipe, step / steps)
+            torch.from_numpy(faces).to(fabric.device), recipe.network.crop, size_at(recipe, step / steps)
         )
         pictures = augment(pictures).contiguous(memory_format=torch.channels_last)
         with fabric.autocast():
             logits = network.backbone(network.normalise(pictures))
-        loss = mean_variance_loss(
-            logits,
-            ages[chosen].to(fabric.device),
-            mean_weight=recipe.loss.mean,
-            variance_weight=recipe.loss.variance,
-        )
+        loss = age_loss(logits, ages[chosen].to(fabric.device))
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         if recipe.optimiser.clip_norm is not None:

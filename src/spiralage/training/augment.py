@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import cv2
 import kornia.augmentation as K
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.config import Augmentation
+from spiralage.types import Pixels
+
+JPEG_QUALITY = (20, 90)
 
 
 def make_augmentation(settings: Augmentation) -> nn.Module:
@@ -28,6 +34,33 @@ def make_augmentation(settings: Augmentation) -> nn.Module:
         K.RandomGaussianBlur((5, 5), (0.3, 1.2), p=settings.blur),
         data_keys=["input"],
     )
+
+
+def compress_some(crops: Pixels, probability: float) -> Pixels:
+    """Put some pictures through JPEG at a random quality, as photos that were saved and saved again.
+
+    On whole crops, before they shrink: artefacts are as coarse as in the photo.
+
+    Args:
+        crops: (N, S, S, 3) uint8 RGB.
+        probability: of each picture.
+    """
+    chosen = torch.rand(len(crops)) < probability
+    qualities = torch.randint(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1, (len(crops),))
+    out = crops.copy() if chosen.any() else crops
+    for index in chosen.nonzero().flatten().tolist():
+        _, data = cv2.imencode(".jpg", crops[index, ..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(qualities[index])])
+        out[index] = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1]
+    return out
+
+
+def cover_some(crops: Pixels, share: float) -> Pixels:
+    """Put the paper's mask, filled with 0, on a share of the pictures."""
+    if share == 0:
+        return crops
+    hidden = margin_mask(PAPER_WINDOW)
+    chosen = (torch.rand(len(crops)) < share).numpy()
+    return np.where(chosen[:, None, None, None] & hidden[None, :, :, None], np.uint8(0), crops)
 
 
 def random_view(crops: Tensor, crop: int, size: int) -> Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from spiralage.age.backbones import BackboneName
 from spiralage.errors import RecipeError
@@ -45,8 +45,35 @@ class Optimiser(_Strict):
 class MeanVariance(_Strict):
     """Weights of the mean-variance loss; the softmax loss has weight 1."""
 
+    name: Literal["mean-variance"] = "mean-variance"
     mean: float = Field(default=0.2, ge=0)
     variance: float = Field(default=0.05, ge=0)
+
+
+class CrossEntropy(_Strict):
+    """The softmax loss alone, as in DEX."""
+
+    name: Literal["cross-entropy"]
+
+
+class DistributionLearning(_Strict):
+    """DLDL: a normal distribution around the age is the target; l1 = 1 adds DLDL-v2's second term."""
+
+    name: Literal["dldl"]
+    deviation: float = Field(default=2.0, gt=0, description="years")
+    l1: float = Field(default=0.0, ge=0)
+
+
+def _loss_name(value: Any) -> str:
+    return str(value.get("name", "mean-variance") if isinstance(value, dict) else value.name)
+
+
+AgeLossRecipe = Annotated[
+    Annotated[MeanVariance, Tag("mean-variance")]
+    | Annotated[CrossEntropy, Tag("cross-entropy")]
+    | Annotated[DistributionLearning, Tag("dldl")],
+    Discriminator(_loss_name),
+]
 
 
 class Stage(_Strict):
@@ -65,6 +92,7 @@ class Augmentation(_Strict):
     colour: float = Field(default=0.2, ge=0, description="brightness, contrast, saturation")
     gray: float = Field(default=0.1, ge=0, le=1, description="probability")
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
+    jpeg: float = Field(default=0.1, ge=0, le=1, description="probability of compression, quality 20 to 90")
 
 
 class TrainingRecipe(_Strict):
@@ -82,12 +110,24 @@ class AgeRecipe(TrainingRecipe):
     """A recipe of ``spiralage train age``."""
 
     start: str | None = Field(default=None, description="name of the recipe whose trained weights this one starts from")
+    pretrained: Literal["faceres-deep"] | None = Field(default=None, description="published weights to start from")
+    masked: float = Field(
+        default=0.0, ge=0, le=1, description="share of pictures under the paper's mask, filled with 0"
+    )
     validate_every_epochs: float = Field(default=2, gt=0)
     network: AgeNetworkRecipe
     optimiser: Optimiser
-    loss: MeanVariance = MeanVariance()
+    loss: AgeLossRecipe = MeanVariance()
     stages: tuple[Stage, ...] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _has_one_start(self) -> AgeRecipe:
+        if self.start is not None and self.pretrained is not None:
+            raise ValueError("a run starts from start or from pretrained, not both")
+        if self.pretrained is not None and self.network.backbone != "mobilenet":
+            raise ValueError(f"{self.pretrained} has weights for the backbone mobilenet only")
+        return self
 
 
 class ImagineNetworkRecipe(_Strict):

@@ -124,10 +124,16 @@ class Run:
     commit: str = field(default_factory=commit)  # of the code that trains, not of the moment it ends
 
     def __post_init__(self) -> None:
-        path, text = self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n"
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        path = self.folder / "recipe.json"
+        if path.exists() and self._recipe_in(path) != self.recipe:
             raise CheckpointError(f"{self.folder} holds a run of another recipe; choose another run folder")
-        write_text(path, text)
+        write_text(path, self.recipe.model_dump_json(indent=2) + "\n")
+
+    def _recipe_in(self, path: Path) -> TrainingRecipe | None:
+        try:
+            return type(self.recipe).model_validate_json(path.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError):
+            return None
 
     @property
     def checkpoint(self) -> Path:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from spiralage.training.config import CrossEntropy, DistributionLearning, MeanVariance
+
+AgeLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
 def mean_variance_loss(
@@ -40,6 +45,47 @@ def mean_variance_loss(
     variance = (p * (years - mean[:, None]) ** 2).sum(dim=1)  # (N,)
     mean_loss = ((mean - target) ** 2).mean() / 2
     return F.cross_entropy(logits, target.long()) + mean_weight * mean_loss + variance_weight * variance.mean()
+
+
+def distribution_loss(logits: Tensor, ages: Tensor, *, deviation: float = 2.0, l1_weight: float = 0.0) -> Tensor:
+    """Label distribution learning (DLDL, Gao et al. 2017), with DLDL-v2's second term (2018).
+
+    The target q is a normal distribution around the true age, cut to 0…K−1 and normalised:
+    L = mean KL(q ‖ p) + λ · mean |m − y|.
+
+    Args:
+        logits: (N, K) float, one per age 0…K−1.
+        ages: (N,) true ages in years; above K−1 they count as K−1.
+        deviation: of q, years.
+        l1_weight: λ; 0 is DLDL, 1 DLDL-v2.
+
+    Returns:
+        A scalar ≥ 0.
+
+    Example:
+        >>> logits = -((torch.arange(101.0) - 30) ** 2)[None] / (2 * 2.0**2)
+        >>> round(distribution_loss(logits, torch.tensor([30])).item(), 4)
+        0.0
+    """
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    years = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
+    age = ages.clamp(max=logits.shape[1] - 1).to(logits.dtype)
+    target = (-((years - age[:, None]) ** 2) / (2 * deviation**2)).log_softmax(dim=1)  # (N, K)
+    log_p = logits.log_softmax(dim=1)
+    divergence = F.kl_div(log_p, target, reduction="batchmean", log_target=True)
+    return divergence + l1_weight * (log_p.exp() @ years - age).abs().mean()
+
+
+def make_age_loss(settings: MeanVariance | CrossEntropy | DistributionLearning) -> AgeLoss:
+    """The loss of a recipe: (N, K) logits and (N,) ages in years → a scalar."""
+    if isinstance(settings, MeanVariance):
+        weights = {"mean_weight": settings.mean, "variance_weight": settings.variance}
+        return lambda logits, ages: mean_variance_loss(logits, ages, **weights)
+    if isinstance(settings, CrossEntropy):
+        return lambda logits, ages: mean_variance_loss(logits, ages, mean_weight=0.0, variance_weight=0.0)
+    deviation, l1 = settings.deviation, settings.l1
+    return lambda logits, ages: distribution_loss(logits, ages, deviation=deviation, l1_weight=l1)
 
 
 def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:

@@ -1,0 +1,100 @@
+"""Weights that others trained and published, brought into this package's networks.
+
+``faceres-deep`` is Savchenko's MobileNet (PeerJ Computer Science 2019, 5:e197; VGGFace2, then IMDB-WIKI;
+Apache-2.0) in the TensorFlow.js form in which the Human library publishes it (MIT): a JSON file that lists
+tensors, and a file with their bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spiralage.age.backbones import AgeNetwork
+from spiralage.age.mobilenet import STAGES
+from spiralage.errors import ModelFileError
+from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
+
+Floats = npt.NDArray[np.float32]
+
+TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
+BGR_MEAN = (103.939, 116.779, 123.68)
+"""What the published network's pictures, BGR in 0…255, have subtracted."""
+
+
+def read_tfjs(graph: Path, weights: Path) -> dict[str, Floats]:
+    """The tensors of a TensorFlow.js model, by name.
+
+    Raises:
+        ModelFileError: the two files don't fit each other, or hold what this reader doesn't know.
+    """
+    try:
+        manifest = json.loads(graph.read_text(encoding="utf-8"))["weightsManifest"]
+        entries: list[dict[str, Any]] = [entry for group in manifest for entry in group["weights"]]
+        data, offset, tensors = weights.read_bytes(), 0, {}
+        for entry in entries:
+            kind = np.dtype(TYPES[entry.get("quantization", entry)["dtype"]])
+            count = prod(entry["shape"])
+            values = np.frombuffer(data, kind, count, offset).reshape(entry["shape"])
+            tensors[entry["name"]] = values.astype(np.float32)
+            offset += count * kind.itemsize
+        if offset != len(data):
+            raise ValueError(f"{len(data)} bytes, {offset} described")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{graph}, {weights.name}: no TensorFlow.js model ({error}); fetch both again") from error
+    return tensors
+
+
+def faceres_weights() -> dict[str, Tensor]:
+    """The published MobileNet's weights under the names of ``MobileNet``.
+
+    Raises:
+        ModelFileError: the files can't be had.
+    """
+    return mobilenet_weights(read_tfjs(model_path(FACERES_GRAPH), model_path(FACERES_WEIGHTS)))
+
+
+def mobilenet_weights(tensors: dict[str, Floats]) -> dict[str, Tensor]:
+    """TensorFlow's tensors under the names, and in the memory order, of ``MobileNet``.
+
+    The published network sees BGR in 0…255 less a mean; this package's sees ``AgeNetwork.normalise``. The
+    difference is affine, so it goes into the first convolution. Ages: its 100 classes are the years 1…100;
+    the new class of 0 years starts as a copy of 1's.
+
+    Raises:
+        ModelFileError: a tensor is missing.
+    """
+    try:
+        weights = _first(tensors)
+        for number in range(1, len(STAGES) + 1):
+            depthwise, norm = tensors[f"conv_dw_{number}/depthwise_kernel"], f"conv_dw_{number}_bn/batchnorm_1"
+            weights[f"{number}.0.weight"] = (depthwise * tensors[f"{norm}/mul"][:, None]).transpose(2, 3, 0, 1)
+            weights[f"{number}.0.bias"] = tensors[f"{norm}/sub"]
+            weights[f"{number}.2.weight"] = tensors[f"conv_pw_{number}/convolution/merged_input"].transpose(3, 2, 0, 1)
+            weights[f"{number}.2.bias"] = tensors[f"conv_pw_{number}_bn/batchnorm_1/sub"]
+        hidden, last = len(STAGES) + 3, len(STAGES) + 6
+        weights[f"{hidden}.weight"], weights[f"{hidden}.bias"] = tensors["feats/kernel"].T, tensors["feats/bias"]
+        ages, bias = tensors["age_pred/kernel"].T, tensors["age_pred/bias"]
+        weights[f"{last}.weight"] = np.concatenate([ages[:1], ages])
+        weights[f"{last}.bias"] = np.concatenate([bias[:1], bias])
+    except KeyError as error:
+        raise ModelFileError(f"not the published MobileNet: no tensor {error}; fetch {FACERES_GRAPH.url}") from error
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in weights.items()}
+
+
+def _first(tensors: dict[str, Floats]) -> dict[str, Floats]:
+    kernel = tensors["conv1/convolution/merged_input"]  # (3, 3, BGR, 32)
+    mean = np.asarray(BGR_MEAN, np.float32)[:, None]
+    shift = (kernel * (255 * AgeNetwork.MEAN - mean)).sum(axis=(0, 1, 2))
+    scaled = kernel[:, :, ::-1] * np.float32(255 * AgeNetwork.DEVIATION)
+    return {
+        "0.0.weight": scaled.transpose(3, 2, 0, 1),
+        "0.0.bias": (tensors["conv1_bn/batchnorm_1/sub"] + shift).astype(np.float32),
+    }
