@@ -58,8 +58,8 @@ class MobileNet(nn.Sequential):
     def features(self, x: Tensor) -> list[Tensor]:
         """The activations at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's side, finest first."""
         out = []
-        for index, layer in enumerate(self[: len(STAGES) + 1]):
-            x = layer(x)
+        for index in range(len(STAGES) + 1):
+            x = self[index](x)
             if index in (1, 3, 5, 11, 13):
                 out.append(x)
         return out
