@@ -12,7 +12,7 @@ import skimage.data
 from spiralage.faces.align import align
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker
 from spiralage.faces.landmarks import with_landmarks
-from spiralage.model_files import YUNET_FILE
+from spiralage.model_files import YUNET
 from spiralage.types import AlignedFace, Face, Photo
 
 
@@ -58,7 +58,7 @@ def yunet_file() -> Path:
     folder = os.environ.get("SPIRALAGE_MODELS")
     if not folder:
         pytest.skip("SPIRALAGE_MODELS names no folder of model files")
-    file = Path(folder) / YUNET_FILE
+    file = Path(folder) / YUNET.name
     if not file.is_file():
         pytest.skip(f"{file} is not there")
     return file

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from spiralage.age.backbones import AlexNet, CompactNet
+from spiralage.age.backbones import Backbone, BackboneName, CompactNet, make_backbone
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
 from spiralage.training import age
@@ -29,15 +29,20 @@ def drawn_crop(years: int, rng: np.random.Generator) -> Pixels:
 
 
 def write_crops(folder: Path) -> Crops:
-    """One shard in the documented format: 16 pictures to train on, 4 to validate, 2 to test."""
+    """16 pictures to train on, 4 to validate, 2 to test."""
     rng = np.random.default_rng(0)
     ages = [10 + 80 * (index % 2) + index % 5 for index in range(len(SPLITS))]  # young or old
-    folder.mkdir(parents=True)
-    np.save(folder / "shard-0000.npy", np.stack([drawn_crop(years, rng) for years in ages]))
     rows = [
         Row(f"{index}.jpg", f"{index}.jpg", years, None, None, split)
         for index, (years, split) in enumerate(zip(ages, SPLITS, strict=True))
     ]
+    return write_shard(folder, rows, [drawn_crop(years, rng) for years in ages])
+
+
+def write_shard(folder: Path, rows: list[Row], pictures: list[Pixels]) -> Crops:
+    """A finished folder of crops with one shard, in the documented format."""
+    folder.mkdir(parents=True)
+    np.save(folder / "shard-0000.npy", np.stack(pictures))
     header = [field.name for field in fields(Row)] + ["found_by"]
     lines = [",".join("" if value is None else str(value) for value in (*astuple(row), "fake")) for row in rows]
     (folder / "shard-0000.csv").write_text("\n".join([",".join(header), *lines]) + "\n")
@@ -48,8 +53,8 @@ def write_crops(folder: Path) -> Crops:
 def use_tiny_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
     """CompactNet with 8 channels wherever a recipe asks for "compact": same code, quick steps."""
 
-    def make(name: Literal["alexnet", "compact"], dropout: float) -> AlexNet | CompactNet:
-        return AlexNet(dropout) if name == "alexnet" else CompactNet((8, 12, 16), (1, 1, 1), dropout)
+    def make(name: BackboneName, dropout: float) -> Backbone:
+        return CompactNet((8, 12, 16), (1, 1, 1), dropout) if name == "compact" else make_backbone(name, dropout)
 
     monkeypatch.setattr(age, "make_backbone", make)
 

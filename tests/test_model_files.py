@@ -11,9 +11,8 @@ from typing import Any
 import pooch
 import pytest
 
-from spiralage import model_files
 from spiralage.errors import MissingExtraError, ModelFileError
-from spiralage.model_files import YUNET_FILE, YUNET_SHA256, YUNET_URL, dlib_model, yunet_path
+from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, YUNET, ModelFile, dlib_model, model_path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,6 +20,7 @@ else:
     import tomli as tomllib
 
 CONTENT = b"a detector"
+PINNED = ModelFile("some.onnx", hashlib.sha256(CONTENT).hexdigest(), "https://example.org/some.onnx", "MIT")
 
 
 class Network:
@@ -54,62 +54,54 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "spiralage"
 
 
-@pytest.fixture
-def pinned(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The pin of CONTENT in place of YuNet's."""
-    sha256 = hashlib.sha256(CONTENT).hexdigest()
-    monkeypatch.setattr(model_files, "YUNET_SHA256", sha256)
-    return sha256
-
-
 def put(folder: Path, content: bytes = CONTENT) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / YUNET_FILE).write_bytes(content)
-    return folder / YUNET_FILE
+    (folder / PINNED.name).write_bytes(content)
+    return folder / PINNED.name
 
 
 def test_the_pinned_file_is_yunet(yunet_file: Path) -> None:
-    assert yunet_path(yunet_file) == yunet_file
+    assert model_path(YUNET, yunet_file) == yunet_file
 
 
-def test_the_pin_is_a_sha256_and_the_address_names_a_commit() -> None:
-    assert re.fullmatch(r"[0-9a-f]{64}", YUNET_SHA256)
-    assert re.search(r"/[0-9a-f]{40}/.*/" + re.escape(YUNET_FILE) + "$", YUNET_URL)
+@pytest.mark.parametrize("file", [YUNET, FACERES_GRAPH, FACERES_WEIGHTS], ids=lambda file: file.name)
+def test_the_pin_is_a_sha256_and_the_address_names_a_commit(file: ModelFile) -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+    assert re.search(r"/[0-9a-f]{40}/.*/" + re.escape(file.name) + "$", file.url)
+    assert file.licence in ("Apache-2.0", "MIT")
 
 
-@pytest.mark.usefixtures("pinned")
 def test_a_given_file_comes_first(
     tmp_path: Path, cache: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given, folder = put(tmp_path / "given"), put(tmp_path / "models")
     put(cache)
     monkeypatch.setenv("SPIRALAGE_MODELS", str(folder.parent))
-    assert yunet_path(given) == given
-    assert yunet_path() == folder
+    assert model_path(PINNED, given) == given
+    assert model_path(PINNED) == folder
     assert network.asked == []
 
 
-@pytest.mark.usefixtures("pinned")
 def test_the_cache_comes_before_the_network(
     tmp_path: Path, cache: Path, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached = put(cache)
     monkeypatch.setenv("SPIRALAGE_MODELS", str(tmp_path / "nothing here"))
-    assert yunet_path() == cached
-    assert yunet_path(download=False) == cached
+    assert model_path(PINNED) == cached
+    assert model_path(PINNED, download=False) == cached
     assert network.asked == []
 
 
-def test_it_is_fetched_once(cache: Path, network: Network, pinned: str) -> None:
-    assert yunet_path() == cache / YUNET_FILE
-    assert yunet_path() == cache / YUNET_FILE
-    assert network.asked == [(YUNET_URL, pinned)]
+def test_it_is_fetched_once(cache: Path, network: Network) -> None:
+    assert model_path(PINNED) == cache / PINNED.name
+    assert model_path(PINNED) == cache / PINNED.name
+    assert network.asked == [(PINNED.url, PINNED.sha256)]
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(cache: Path, network: Network, pinned: str) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(cache: Path, network: Network) -> None:
     put(cache, b"half a det")
-    assert yunet_path().read_bytes() == CONTENT
-    assert network.asked == [(YUNET_URL, pinned)]
+    assert model_path(PINNED).read_bytes() == CONTENT
+    assert network.asked == [(PINNED.url, PINNED.sha256)]
 
 
 @pytest.mark.parametrize("cached", [None, b"half a det"])
@@ -117,26 +109,34 @@ def test_without_a_download_it_is_missing(cache: Path, network: Network, cached:
     if cached is not None:
         put(cache, cached)
     with pytest.raises(ModelFileError, match="neither in SPIRALAGE_MODELS nor in"):
-        yunet_path(download=False)
+        model_path(PINNED, download=False)
     assert network.asked == []
+
+
+def test_files_are_told_apart(tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "models")
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(tmp_path / "models"))
+    other = ModelFile("other.bin", PINNED.sha256, "https://example.org/other.bin", "MIT")
+    assert model_path(other).name == "other.bin"
+    assert network.asked == [(other.url, other.sha256)]
 
 
 def test_a_given_file_that_is_missing(tmp_path: Path, network: Network) -> None:
     with pytest.raises(ModelFileError, match=r"none\.onnx: no such model file"):
-        yunet_path(tmp_path / "none.onnx")
+        model_path(PINNED, tmp_path / "none.onnx")
     with pytest.raises(ModelFileError, match="no such model file"):
-        yunet_path(tmp_path)
+        model_path(PINNED, tmp_path)
     assert network.asked == []
 
 
 def test_a_file_with_another_hash_is_refused(tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     other = put(tmp_path / "models", b"another detector")
     sha256 = hashlib.sha256(b"another detector").hexdigest()
-    with pytest.raises(ModelFileError, match=f"SHA-256 is {sha256[:12]}…, not {YUNET_SHA256[:12]}…"):
-        yunet_path(other)
+    with pytest.raises(ModelFileError, match=f"SHA-256 is {sha256[:12]}…, not {PINNED.sha256[:12]}…"):
+        model_path(PINNED, other)
     monkeypatch.setenv("SPIRALAGE_MODELS", str(other.parent))
     with pytest.raises(ModelFileError, match="SHA-256"):
-        yunet_path()
+        model_path(PINNED)
     assert network.asked == []
 
 
@@ -147,7 +147,7 @@ def test_a_failed_download_says_what_to_do(network: Network, reason: Exception) 
     network.answer = reason
     level = pooch.get_logger().level
     with pytest.raises(ModelFileError, match=r"can't be fetched .* set SPIRALAGE_MODELS to that folder$") as caught:
-        yunet_path()
+        model_path(PINNED)
     assert "\n" not in str(caught.value)
     assert type(reason).__name__ in str(caught.value)
     assert caught.value.__cause__ is reason
@@ -162,7 +162,7 @@ def test_a_download_is_silent(network: Network, monkeypatch: pytest.MonkeyPatch)
         return network.retrieve(*args, **options)
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
-    yunet_path()
+    model_path(PINNED)
     assert seen == [False]
 
 

@@ -190,3 +190,123 @@ def test_of_several_faces_the_pictures_own_is_taken() -> None:
     middle = align(Photo(picture(0)), Face(Box(70, 60, 60, 80), landmarks=points), mirror=True)
     assert np.array_equal(aligned.pixels, middle.pixels)
     assert np.abs(aligned.landmarks.five()[:2] - ANCHORS[:2]).max() < 10
+
+
+def damaged(bad: set[int], count: int = COUNT) -> Iterator[tuple[Row, bytes]]:
+    for number, (row, data) in enumerate(pictures(count)):
+        yield row, data[:300] if number in bad else data
+
+
+def left_out(folder: Path) -> list[str]:
+    return [record["image"] for record in csv.DictReader((folder / "left-out.csv").read_text().splitlines())]
+
+
+def test_what_cannot_be_decoded_is_left_out_and_written_down(tmp_path: Path) -> None:
+    bad, told = {0, 3, 4, 9}, list[int]()
+    found = build_crops(damaged(bad), tmp_path, FakeDetector(), FakeLandmarker(), progress=told.append)
+    assert [left.image for left in found] == left_out(tmp_path) == ["0.jpg", "3.jpg", "4.jpg", "9.jpg"]
+    assert all("damaged or cut short" in left.reason and "jpg:" not in left.reason for left in found)
+    assert told == [7, 10]
+    crops = Crops(tmp_path)
+    good = [number for number in range(COUNT) if number not in bad]
+    assert [row.image for row in crops.rows] == [f"{number}.jpg" for number in good]
+    assert [len(np.load(p)) for p in sorted(tmp_path.glob("*.npy"))] == [SHARD, 2]  # no gap in a shard
+    build_crops(
+        (item for item in pictures() if item[0] in crops.rows), tmp_path / "x", FakeDetector(), FakeLandmarker()
+    )
+    everything = np.arange(len(good))
+    assert np.array_equal(crops.take(everything), Crops(tmp_path / "x").take(everything))
+    assert json.loads((tmp_path / "complete.json").read_text())["images"] == len(good)
+
+
+@pytest.mark.parametrize("bad", [{0}, {3, 4}, {4}, {8, 9}, {0, 1, 2, 3, 4, 5, 6, 7}, {1, 5, 9}, set(range(9))])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_build_with_gaps_goes_on_exactly(tmp_path: Path, bad: set[int], lost: int) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "killed"
+    expected = build_crops(damaged(bad), whole, FakeDetector(), FakeLandmarker())
+    build_crops(damaged(bad), folder, FakeDetector(), FakeLandmarker())
+    (folder / "complete.json").unlink()
+    for path in sorted(folder.glob("shard-*.csv"))[lost:]:
+        path.unlink()
+    assert build_crops(damaged(bad), folder, FakeDetector(), FakeLandmarker()) == expected
+    assert contents(folder) == contents(whole)
+    assert build_crops(damaged(bad), folder, FakeDetector(), FakeLandmarker()) == expected  # nothing left to do
+    assert contents(folder) == contents(whole)
+
+
+@pytest.mark.parametrize("die_at", range(COUNT))
+def test_a_build_killed_at_any_picture_goes_on_exactly(tmp_path: Path, die_at: int) -> None:
+    def dying() -> Iterator[tuple[Row, bytes]]:
+        for number, item in enumerate(damaged({1, 4, 5})):
+            if number == die_at:
+                raise KeyboardInterrupt
+            yield item
+
+    expected = build_crops(damaged({1, 4, 5}), tmp_path / "whole", FakeDetector(), FakeLandmarker())
+    with pytest.raises(KeyboardInterrupt):
+        build_crops(dying(), tmp_path / "killed", FakeDetector(), FakeLandmarker())
+    assert build_crops(damaged({1, 4, 5}), tmp_path / "killed", FakeDetector(), FakeLandmarker()) == expected
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_a_picture_mended_after_a_kill_is_taken(tmp_path: Path) -> None:
+    build_crops(damaged({6}), tmp_path, FakeDetector(), FakeLandmarker())
+    for name in ("complete.json", "shard-0001.csv", "shard-0002.csv"):
+        (tmp_path / name).unlink()
+    assert build_crops(pictures(), tmp_path, FakeDetector(), FakeLandmarker()) == []
+    assert not (tmp_path / "left-out.csv").exists()
+    assert Crops(tmp_path).rows == [row for row, _ in pictures()]
+
+
+def test_nothing_that_can_be_decoded_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none of the 10 pictures can be decoded; the first is 0\.jpg: .*damaged"):
+        build_crops(damaged(set(range(COUNT))), tmp_path, FakeDetector(), FakeLandmarker())
+    assert not (tmp_path / "complete.json").exists()
+
+
+@pytest.mark.parametrize("count", [3, 5, 8, 11])
+def test_crops_of_other_pictures_are_not_mixed(tmp_path: Path, count: int) -> None:
+    build_crops(pictures(), tmp_path, FakeDetector(), FakeLandmarker())
+    (tmp_path / "complete.json").unlink()
+    with pytest.raises(DatasetError, match=r"made from other pictures; choose another --crops folder"):
+        build_crops(pictures(count), tmp_path, FakeDetector(), FakeLandmarker())
+    others = ((Row("x" + row.image, "x", 1, None, None, "train"), data) for row, data in pictures())
+    with pytest.raises(DatasetError, match=r"shard-0000\.csv was made from other pictures"):
+        build_crops(others, tmp_path, FakeDetector(), FakeLandmarker())
+    assert not (tmp_path / "complete.json").exists()
+
+
+def test_shards_beyond_the_last_picture_are_not_taken_along(tmp_path: Path) -> None:
+    build_crops(pictures(), tmp_path, FakeDetector(), FakeLandmarker())
+    for name in ("complete.json", "shard-0001.csv"):
+        (tmp_path / name).unlink()
+    with pytest.raises(DatasetError, match="made from other pictures"):
+        build_crops(pictures(SHARD), tmp_path, FakeDetector(), FakeLandmarker())
+    assert not (tmp_path / "complete.json").exists()
+
+
+def test_ages_are_an_array_or_an_error(tmp_path: Path) -> None:
+    build_crops(pictures(), tmp_path / "ages", FakeDetector(), FakeLandmarker())
+    ages = Crops(tmp_path / "ages").ages
+    assert ages.dtype == np.int64
+    assert ages.tolist() == list(range(10, 20))
+
+    def ageless() -> Iterator[tuple[Row, bytes]]:
+        for number, (row, data) in enumerate(pictures()):
+            yield (row if number % 2 else Row(row.image, row.subject, None, None, None, row.split)), data
+
+    build_crops(ageless(), tmp_path / "none", FakeDetector(), FakeLandmarker())
+    crops = Crops(tmp_path / "none")
+    assert crops.rows == [row for row, _ in ageless()]
+    with pytest.raises(DatasetError, match="5 of these crops have no ages; choose an age data set"):
+        _ = crops.ages
+
+
+@pytest.mark.parametrize("name", ["line\u2028end.jpg", 'a,"b".jpg', "new\nline.jpg", "\udcff.jpg", "-.jpg"])
+def test_odd_names_come_back(tmp_path: Path, name: str) -> None:
+    row = Row(name, name, 30, None, None, "train")
+    odd = [(row, encode_png(picture(0))), (Row("bad" + name, name, 1, None, None, "train"), b"no picture")]
+    for _ in range(2):
+        (left,) = build_crops(odd, tmp_path, FakeDetector(), FakeLandmarker())
+        assert left.image == "bad" + name
+        assert Crops(tmp_path).rows == [row]

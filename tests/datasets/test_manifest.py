@@ -49,3 +49,29 @@ def test_the_archive_comes_before_the_folder(tmp_path: Path) -> None:
 def test_no_data_folder_says_how_to_give_one() -> None:
     with pytest.raises(DatasetError, match="SPIRALAGE_DATA"):
         find_archive(None, "Faces.tar")
+
+
+def test_the_data_folder_may_be_the_archive_or_the_unpacked_folder(tmp_path: Path) -> None:
+    archive, folder, other = tmp_path / "my.tar", tmp_path / "Faces", tmp_path / "other"
+    archive.touch()
+    folder.mkdir()
+    other.mkdir()
+    assert find_archive(archive, "Faces.tar") == archive
+    assert find_archive(folder, "Faces.tar") == folder
+    with pytest.raises(DatasetError, match=r"neither Faces\.tar"):
+        find_archive(other, "Faces.tar", marks=("*.jpg",))
+    (other / "a.jpg").touch()
+    assert find_archive(other, "Faces.tar", marks=("*.jpg",)) == other
+    (folder / "Faces.tar").touch()
+    assert find_archive(folder, "Faces.tar") == folder / "Faces.tar"
+
+
+def test_several_names_and_none(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none of A\.zip, B\.tar, nor a folder of one of these names"):
+        find_archive(tmp_path, "A.zip", "B.tar")
+    (tmp_path / "A").mkdir()
+    (tmp_path / "B.tar").touch()
+    assert find_archive(tmp_path, "A.zip", "B.tar") == tmp_path / "B.tar"
+    assert find_archive(tmp_path) == tmp_path
+    with pytest.raises(DatasetError, match="no such file or folder; check --data"):
+        find_archive(tmp_path / "missing", "A.zip")

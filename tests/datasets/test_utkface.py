@@ -177,3 +177,9 @@ def test_no_duplicate_group_straddles_splits(rows: list[Row]) -> None:
 def test_the_real_shares_are_near_80_10_10(rows: list[Row]) -> None:
     for split, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
         assert sum(row.split == split for row in rows) / len(rows) == pytest.approx(share, abs=0.01)
+
+
+def test_other_pictures_are_counted_and_one_is_named(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "x", ("me.jpg", "you.jpg"))
+    with pytest.raises(DatasetError, match=r"no picture named .*, but 2 others like me\.jpg; give UTKFace\.tar"):
+        list(utkface.read(folder))

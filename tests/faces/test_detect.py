@@ -13,7 +13,7 @@ from spiralage.faces import detect
 from spiralage.faces.detect import Detector, GivenBox, YuNetDetector, make_detector
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.image_io import resized
-from spiralage.model_files import YUNET_FILE
+from spiralage.model_files import YUNET, ModelFile
 from spiralage.types import Box, Face, Photo
 
 
@@ -35,10 +35,10 @@ def detector(request: pytest.FixtureRequest) -> Detector:
 
 @pytest.fixture
 def no_yunet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def missing(given: Path | None = None) -> Path:
+    def missing(file: ModelFile, given: Path | None = None) -> Path:
         raise ModelFileError("yunet can't be fetched (offline)")
 
-    monkeypatch.setattr(detect, "yunet_path", missing)
+    monkeypatch.setattr(detect, "model_path", missing)
     detect._note_fallback.cache_clear()
     yield
     detect._note_fallback.cache_clear()
@@ -162,15 +162,15 @@ def test_yunet_by_name_does_not_fall_back() -> None:
 
 @pytest.mark.parametrize("name", ["auto", "yunet"])
 def test_a_given_file_that_is_not_yunet_is_refused(tmp_path: Path, name: detect.DetectorName) -> None:
-    (tmp_path / YUNET_FILE).write_bytes(b"something else")
+    (tmp_path / YUNET.name).write_bytes(b"something else")
     with pytest.raises(ModelFileError, match="SHA-256"):
-        make_detector(name, yunet=tmp_path / YUNET_FILE)
+        make_detector(name, yunet=tmp_path / YUNET.name)
     with pytest.raises(ModelFileError, match="no such model file"):
         make_detector(name, yunet=tmp_path / "none.onnx")
 
 
 def test_a_damaged_yunet_file_is_refused(tmp_path: Path, yunet_file: Path) -> None:
-    copy = tmp_path / YUNET_FILE
+    copy = tmp_path / YUNET.name
     shutil.copyfile(yunet_file, copy)
     with copy.open("r+b") as file:
         file.seek(1000)

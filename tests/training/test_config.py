@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from spiralage.errors import RecipeError
-from spiralage.training.config import AgeRecipe, ImagineRecipe, load_recipe
+from spiralage.training.config import (
+    AgeRecipe,
+    CrossEntropy,
+    DistributionLearning,
+    ImagineRecipe,
+    LopoRecipe,
+    MeanVariance,
+    load_recipe,
+)
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FILES = sorted(RECIPES.glob("*.toml"))
@@ -62,12 +70,17 @@ edge = 0.2
 """
 
 
-def is_imagine(path: Path) -> bool:
-    return "[generator]" in path.read_text(encoding="utf-8")
+def command_of(path: Path) -> str:
+    """Which command a recipe is for, by a table that only such recipes have."""
+    text = path.read_text(encoding="utf-8")
+    return "train imagine" if "[generator]" in text else "evaluate lopo" if "[fine_tuning]" in text else "train age"
 
 
-def load(path: Path) -> AgeRecipe | ImagineRecipe:
-    return load_recipe(path, ImagineRecipe) if is_imagine(path) else load_recipe(path, AgeRecipe)
+def load(path: Path) -> AgeRecipe | ImagineRecipe | LopoRecipe:
+    command = command_of(path)
+    if command == "evaluate lopo":
+        return load_recipe(path, LopoRecipe)
+    return load_recipe(path, ImagineRecipe) if command == "train imagine" else load_recipe(path, AgeRecipe)
 
 
 def changed(folder: Path, text: str, old: str, new: str) -> Path:
@@ -79,18 +92,19 @@ def changed(folder: Path, text: str, old: str, new: str) -> Path:
 
 
 def test_the_recipes_are_found() -> None:
-    assert {"alexnet", "compact", "features", "imagine"} <= {path.stem for path in FILES}
+    assert {"alexnet", "best", "compact", "features", "imagine"} <= {path.stem for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_recipe_loads_and_says_how_to_run_it(path: Path) -> None:
     recipe = load(path)
     assert recipe.name == path.stem
-    kind = "imagine" if is_imagine(path) else "age"
-    assert path.read_text(encoding="utf-8").splitlines()[0] == f"# spiralage train {kind} recipes/{path.name}"
+    assert path.read_text(encoding="utf-8").splitlines()[0] == f"# spiralage {command_of(path)} recipes/{path.name}"
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if not is_imagine(path)], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if command_of(path) == "train age"], ids=lambda path: path.stem
+)
 def test_training_ends_at_the_size_that_the_network_is_used_at(path: Path) -> None:
     recipe = load_recipe(path, AgeRecipe)
     assert recipe.network.crop % recipe.network.pool == 0
@@ -98,7 +112,9 @@ def test_training_ends_at_the_size_that_the_network_is_used_at(path: Path) -> No
     assert sum(stage.share for stage in recipe.stages) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if is_imagine(path)], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if command_of(path) == "train imagine"], ids=lambda path: path.stem
+)
 def test_the_features_have_a_recipe(path: Path) -> None:
     recipe = load_recipe(path, ImagineRecipe)
     assert load_recipe(RECIPES / f"{recipe.features}.toml", AgeRecipe).name == recipe.features
@@ -114,7 +130,9 @@ def test_the_samples_are_sound(tmp_path: Path, text: str) -> None:
     [
         (AGE, "seed = 1", "seed = 1\nsede = 2", "sede"),
         (AGE, "pool = 2", "pool = 2\npol = 2", "network.pol"),
-        (AGE, "mean = 0.2", "meen = 0.2", "loss.meen"),
+        (AGE, "mean = 0.2", "meen = 0.2", "loss.mean-variance.meen"),
+        (AGE, "mean = 0.2", 'name = "cross-entropy"\nmean = 0.2', "loss.cross-entropy.mean"),
+        (AGE, "mean = 0.2", 'name = "dldl"\nl2 = 1.0', "loss.dldl.l2"),
         (AGE, "share = 0.4", "share = 0.4\nsise = 1", "stages.1.sise"),
         (IMAGINE, "l1 = 10.0", "l2 = 10.0", "loss.l2"),
         (IMAGINE, "paper = 0.3", "papier = 0.3", "windows.papier"),
@@ -139,6 +157,10 @@ def test_an_unknown_key_is_named(tmp_path: Path, text: str, old: str, new: str, 
         (AGE, "crop = 256", "crop = 257", "network.crop"),
         (AGE, "pool = 2", "pool = 0", "network.pool"),
         (AGE, "dropout = 0.2", "dropout = 1.0", "network.dropout"),
+        (AGE, "mean = 0.2", "mean = -0.2", "loss.mean-variance.mean"),
+        (AGE, "mean = 0.2", 'name = "dldl"\ndeviation = 0', "loss.dldl.deviation"),
+        (AGE, "seed = 1", "seed = 1\nmasked = 1.5", "masked"),
+        (AGE, "seed = 1", 'seed = 1\npretrained = "imagenet"', "pretrained"),
         (AGE, "learning_rate = 4e-4", "learning_rate = 0", "optimiser.learning_rate"),
         (AGE, "clip_norm = 5.0", "clip_norm = -5.0", "optimiser.clip_norm"),
         (AGE, "size = 96", "size = 16", "stages.0.size"),
@@ -150,6 +172,56 @@ def test_an_unknown_key_is_named(tmp_path: Path, text: str, old: str, new: str, 
 def test_a_value_out_of_range_is_named(tmp_path: Path, text: str, old: str, new: str, key: str) -> None:
     with pytest.raises(RecipeError, match=rf"sample\.toml: {key}: "):
         load(changed(tmp_path, text, old, new))
+
+
+@pytest.mark.parametrize(
+    ("lines", "loss"),
+    [
+        ("mean = 0.3", MeanVariance(mean=0.3, variance=0.05)),
+        ('name = "mean-variance"\nvariance = 0.1', MeanVariance(mean=0.2, variance=0.1)),
+        ('name = "cross-entropy"', CrossEntropy(name="cross-entropy")),
+        ('name = "dldl"', DistributionLearning(name="dldl", deviation=2.0, l1=0.0)),
+        ('name = "dldl"\ndeviation = 3.0\nl1 = 1.0', DistributionLearning(name="dldl", deviation=3.0, l1=1.0)),
+    ],
+)
+def test_a_loss_by_name(tmp_path: Path, lines: str, loss: MeanVariance | CrossEntropy | DistributionLearning) -> None:
+    assert load_recipe(changed(tmp_path, AGE, "mean = 0.2", lines), AgeRecipe).loss == loss
+
+
+def test_the_loss_is_mean_variance_unless_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sample.toml"
+    path.write_text(AGE.replace("\n[loss]\nmean = 0.2\n", "\n"), encoding="utf-8")
+    assert load_recipe(path, AgeRecipe).loss == MeanVariance(mean=0.2, variance=0.05)
+
+
+def test_an_unknown_loss_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    path = changed(tmp_path, AGE, "mean = 0.2", 'name = "focal"')
+    with pytest.raises(RecipeError, match=r"loss: .*'focal'.*'mean-variance', 'cross-entropy', 'dldl'"):
+        load_recipe(path, AgeRecipe)
+
+
+@pytest.mark.parametrize("value", ['"dldl"', '"focal"', "3", "[]"])
+def test_a_loss_that_is_no_table_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "sample.toml"
+    path.write_text(f"loss = {value}\n" + AGE.replace("\n[loss]\nmean = 0.2\n", "\n"), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"sample\.toml: loss"):
+        load_recipe(path, AgeRecipe)
+
+
+def test_a_run_has_one_start(tmp_path: Path) -> None:
+    mobile = AGE.replace('"compact"', '"mobilenet"')
+    pretrained = 'seed = 1\npretrained = "faceres-deep"'
+    recipe = load_recipe(changed(tmp_path, mobile, "seed = 1", pretrained), AgeRecipe)
+    assert (recipe.start, recipe.pretrained) == (None, "faceres-deep")
+    with pytest.raises(RecipeError, match="not both"):
+        load_recipe(changed(tmp_path, mobile, "seed = 1", pretrained + '\nstart = "first"'), AgeRecipe)
+
+
+@pytest.mark.parametrize("backbone", ["compact", "alexnet"])
+def test_published_weights_are_for_their_own_backbone(tmp_path: Path, backbone: str) -> None:
+    other = AGE.replace('"compact"', f'"{backbone}"')
+    with pytest.raises(RecipeError, match="faceres-deep has weights for the backbone mobilenet only"):
+        load_recipe(changed(tmp_path, other, "seed = 1", 'seed = 1\npretrained = "faceres-deep"'), AgeRecipe)
 
 
 @pytest.mark.parametrize("size", [48, 96])

@@ -169,12 +169,16 @@ class AgeNetwork(nn.Module):
         """(N, 3, S, S) float in [0, 1] → the backbone's range."""
         return (pictures - self.MEAN) / self.DEVIATION
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """(N, 256, 256, 3) uint8 RGB → (N, 101) logits."""
+    def view(self, crops: Tensor) -> Tensor:
+        """(N, 256, 256, 3) uint8 RGB → the backbone's input, (N, 3, side, side) float32."""
         start = (crops.shape[1] - self.crop) // 2
         seen = crops[:, start : start + self.crop, start : start + self.crop]
         x = seen.permute(0, 3, 1, 2).float() / 255  # (N, 3, crop, crop)
         if self.pool > 1:
             x = nn.functional.avg_pool2d(x, self.pool)
-        logits: Tensor = self.backbone(self.normalise(x))
+        return self.normalise(x)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(N, 256, 256, 3) uint8 RGB → (N, 101) logits."""
+        logits: Tensor = self.backbone(self.view(crops))
         return logits

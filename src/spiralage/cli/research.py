@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from spiralage.cli.console import progress_bar, results
-from spiralage.errors import MissingExtraError
+from spiralage.cli import measure
+from spiralage.cli.console import messages, progress_bar, results
+from spiralage.cli.options import (
+    UTKFACE_CROPS,
+    CropsFolder,
+    Data,
+    DeviceOption,
+    Minutes,
+    Recipe,
+    RunFolder,
+    Threads,
+    need_train_extra,
+    set_threads,
+)
+from spiralage.datasets.sources import SOURCES, DatasetName
+from spiralage.errors import OptionError
+from spiralage.files import printable
 
-DeviceChoice: TypeAlias = Literal["auto", "cpu", "cuda"]
-SplitChoice: TypeAlias = Literal["val", "test"]
+if TYPE_CHECKING:
+    from spiralage.datasets.crops import Crops
+    from spiralage.training.config import AgeRecipe
+
 KindChoice: TypeAlias = Literal["age", "imagine", "mean-face"]
 
-Data = Annotated[Path | None, typer.Option(help="the folder with the data sets", envvar="SPIRALAGE_DATA")]
-CropsFolder = Annotated[Path, typer.Option("--crops", help="the folder of aligned crops")]
-RunFolder = Annotated[Path | None, typer.Option("--run", help="the run's folder; runs/NAME by default")]
-Recipe = Annotated[Path, typer.Argument(help="a recipe file, recipes/NAME.toml")]
-DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
-Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
-TrainThreads = Annotated[int | None, typer.Option(min=1, help="CPU threads")]
-
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
-
-UTKFACE_CROPS = Path("cache/utkface")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,52 +48,53 @@ def register(app: typer.Typer) -> None:
     train.command("age")(train_age)
     train.command("imagine")(train_imagine)
     train.command("mean-face")(train_mean_face)
-    evaluate.command("utkface")(evaluate_utkface)
+    evaluate.command("utkface")(measure.evaluate_utkface)
+    evaluate.command("lopo")(measure.evaluate_lopo)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")
     app.add_typer(evaluate, name="evaluate")
     app.command()(export)
 
 
-def _need_train_extra() -> None:
-    for package in ("torch", "kornia", "lightning_fabric", "imagehash", "onnxscript"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("research", "train")
-
-
-def _set_threads(threads: int | None) -> None:
-    import torch
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-
-
 def data_crops(
+    name: Annotated[DatasetName, typer.Argument(help="which data set")] = "utkface",
     data: Data = None,
-    crops: CropsFolder = UTKFACE_CROPS,
+    crops: Annotated[Path | None, typer.Option(help="the folder to write; cache/NAME by default")] = None,
     detector: Annotated[Literal["auto", "yunet", "dlib"], typer.Option(help="what finds the faces")] = "auto",
+    partial: Annotated[bool, typer.Option("--partial", help="take a part of a set whose pictures are counted")] = False,
 ) -> None:
-    """Align every face of UTKFace once; goes on where a killed run stopped."""
-    from spiralage.datasets import utkface
+    """Align every face of a data set once; goes on where a killed run stopped."""
     from spiralage.datasets.crops import build_crops
-    from spiralage.datasets.manifest import find_archive
     from spiralage.faces.detect import make_detector
     from spiralage.faces.landmarks import make_landmarker
 
-    archive = find_archive(data, utkface.ARCHIVE)
-    left_out = utkface.malformed(archive)
-    if left_out:
-        results.print(f"left out, no age in the name: {', '.join(left_out)}", soft_wrap=True)
-    finder = make_detector(detector)
+    source = SOURCES[name]
+    read = source.read_part if partial else source.read
+    if read is None:
+        counted = ", ".join(other for other, known in SOURCES.items() if known.read_part)
+        raise OptionError(f"--partial is for {counted}; {name} may have any number of pictures, leave it away")
+    pictures = read(source.find(data), _note)
+    folder, finder = crops or Path("cache") / name, make_detector(detector)
     with progress_bar("crops") as update:
-        build_crops(utkface.read(archive), crops, finder, make_landmarker(), progress=update)
+        left_out = build_crops(pictures, folder, finder, make_landmarker(), progress=update)
+    if left_out:
+        first = left_out[0]
+        _note(
+            f"left out, can't be decoded: {len(left_out)} pictures, the first is {first.image} ({first.reason}); "
+            f"all are in {folder / 'left-out.csv'}"
+        )
+
+
+def _note(line: str) -> None:
+    """A line on stderr, above the progress bar if there is one."""
+    messages.out(printable(line))
 
 
 def data_duplicates(
     output: Annotated[Path, typer.Argument(help="the CSV file to write: image,group")], data: Data = None
 ) -> None:
     """Find UTKFace's duplicates and near-duplicates by perceptual hash."""
-    _need_train_extra()
+    need_train_extra()
     from spiralage.datasets import utkface
     from spiralage.datasets.duplicates import group_duplicates
     from spiralage.datasets.manifest import find_archive
@@ -108,18 +115,44 @@ def train_age(
     crops: CropsFolder = UTKFACE_CROPS,
     run: RunFolder = None,
     device: DeviceOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes, that share each batch")] = 1,
     minutes: Minutes = None,
-    threads: TrainThreads = None,
+    threads: Threads = None,
 ) -> None:
-    """Train an age network; called again, it goes on from the last checkpoint."""
-    _need_train_extra()
+    """Train an age network; called again, it goes on from the last checkpoint.
+
+    A recipe's pre-training uses the crops of its data sets beside --crops, where they are.
+    """
+    need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.training import age
     from spiralage.training.config import AgeRecipe, load_recipe
 
     settings, faces = load_recipe(recipe, AgeRecipe), Crops(crops)
     with _training(settings.name, run, threads) as (folder, progress):
-        age.train_age(settings, faces, folder, device=device, minutes=minutes, progress=progress)
+        age.train_age(
+            settings,
+            faces,
+            folder,
+            pretraining=_pretraining(settings, crops.parent),
+            device=device,
+            devices=devices,
+            minutes=minutes,
+            progress=progress,
+        )
+
+
+def _pretraining(recipe: AgeRecipe, cache: Path) -> dict[str, Crops]:
+    """The data sets of a recipe's pre-training that are there; says which are not."""
+    from spiralage.datasets.crops import Crops, is_complete
+
+    there: dict[str, Crops] = {}
+    for part in recipe.pretraining:
+        if is_complete(cache / part.data):
+            there[part.data] = Crops(cache / part.data)
+        else:
+            _note(f"no crops in {cache / part.data}: going without pre-training on {part.data}")
+    return there
 
 
 def train_imagine(
@@ -128,10 +161,10 @@ def train_imagine(
     run: RunFolder = None,
     device: DeviceOption = "auto",
     minutes: Minutes = None,
-    threads: TrainThreads = None,
+    threads: Threads = None,
 ) -> None:
     """Train an ImagineGAN; called again, it goes on from the last checkpoint."""
-    _need_train_extra()
+    need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.training import imagine
     from spiralage.training.config import ImagineRecipe, load_recipe
@@ -145,7 +178,7 @@ def train_imagine(
 @contextmanager
 def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tuple[Path, Progress]]:
     """The run's folder and a progress bar; says in the end whether the training is complete."""
-    _set_threads(threads)
+    set_threads(threads)
     folder = run or Path("runs") / name
     with progress_bar(name) as update:
         yield folder, _noting(update)
@@ -155,33 +188,13 @@ def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tupl
 
 def train_mean_face(crops: CropsFolder = UTKFACE_CROPS, run: RunFolder = None) -> None:
     """Average the training faces and their landmarks."""
-    _need_train_extra()
+    need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.training.mean_face import train_mean_face as average
 
     with progress_bar("mean face") as update:
         path = average(Crops(crops), run or Path("runs/mean-face"), progress=_noting(update))
     results.print(str(path), soft_wrap=True)
-
-
-def evaluate_utkface(
-    runs: Annotated[list[Path], typer.Argument(help="folders of finished age runs")],
-    crops: CropsFolder = UTKFACE_CROPS,
-    output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/utkface.csv"),
-    split: Annotated[SplitChoice, typer.Option(help="which part of UTKFace")] = "test",
-    threads: TrainThreads = None,
-) -> None:
-    """MAE on UTKFace: original, masked by the paper's mask, and restored by every restorer."""
-    _need_train_extra()
-    from spiralage.datasets.crops import Crops
-    from spiralage.evaluation import utkface
-
-    _set_threads(threads)
-    with progress_bar("images") as update:
-        rows = utkface.evaluate_utkface(runs, Crops(crops), split=split, progress=update)
-    utkface.write_results(rows, output)
-    for row in rows:
-        results.print(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 
 
 def export(
@@ -193,7 +206,7 @@ def export(
     ),
 ) -> None:
     """Put a finished run's network into the weights folder, pinned by its SHA-256."""
-    _need_train_extra()
+    need_train_extra()
     from spiralage.training.export import export_run
 
     results.print(str(export_run(run, output, name, kind)), soft_wrap=True)

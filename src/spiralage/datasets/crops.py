@@ -1,11 +1,12 @@
 """Aligned crops, made once: shards of raw 256×256 pictures that training reads through memory maps.
 
-    FOLDER/shard-0000.npy   (n, 256, 256, 3) uint8 RGB
+    FOLDER/shard-0000.npy   (n, 256, 256, 3) uint8 RGB; n is 512 in all shards but the last
     FOLDER/shard-0000.csv   one manifest row per picture, and which detector found the face
+    FOLDER/left-out.csv     image, reason: pictures that can't be decoded; only if there are any
     FOLDER/complete.json    written last: how many, from what
 
-Each file is written beside and renamed, the table after the pictures, so a build killed half-way goes
-on at the first shard that lacks its table.
+Each file is written beside and renamed, a shard's table last, so a build killed half-way goes on at the
+first shard that lacks its table. The tables say which pictures are done.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from spiralage.datasets.manifest import Row, Split
-from spiralage.errors import DatasetError
+from spiralage.errors import DatasetError, PhotoError
 from spiralage.faces.align import align
 from spiralage.faces.detect import Detector
 from spiralage.faces.landmarks import Landmarker, with_landmarks
@@ -33,11 +34,20 @@ from spiralage.files import replacing, write_text
 from spiralage.image_io import load_photo
 from spiralage.types import AlignedFace, Box, Face, Pixels
 
-Indices: TypeAlias = npt.NDArray[np.int64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = Integers
 
 SHARD_SIZE = 512
 FALLBACK = "fallback"
 _COLUMNS = [field.name for field in fields(Row)] + ["found_by"]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A picture that isn't among the crops, and why."""
+
+    image: str
+    reason: str
 
 
 def build_crops(
@@ -47,45 +57,135 @@ def build_crops(
     landmarker: Landmarker,
     *,
     progress: Callable[[int], None] = lambda done: None,
-) -> None:
+) -> list[LeftOut]:
     """Align every picture of a data set and write the shards that are still missing.
 
     A picture without a found face is cut from its middle and flagged ``found_by = fallback``, never
-    dropped.
+    dropped. One that can't be decoded is left out and written down in ``left-out.csv``.
 
     Args:
         pictures: (row, encoded bytes), in the order that the crops will have.
         folder: where the shards go.
         detector, landmarker: how faces are found.
         progress: told the number of pictures done so far.
+
+    Returns:
+        The pictures that were left out.
+
+    Raises:
+        DatasetError: no picture can be decoded, or the folder has crops of other pictures.
     """
-    numbered = iter(pictures)
-    total = 0
+    build = _Build(folder, detector, landmarker)
+    waiting = iter(pictures)
     for number in itertools.count():
-        batch = list(itertools.islice(numbered, SHARD_SIZE))
-        if not batch:
+        if build.table_path(number).exists():
+            build.pass_shard(number, waiting)
+        elif not build.write_shard(number, waiting):
             break
-        total += len(batch)
-        if not _table_path(folder, number).exists():
-            _write_shard(folder, number, batch, detector, landmarker)
-        progress(total)
-    write_text(folder / "complete.json", json.dumps({"images": total, "detector": detector.name}) + "\n")
+        progress(build.crops + len(build.left_out))
+    build.finish(number)
+    return build.left_out
 
 
-def _write_shard(
-    folder: Path, number: int, batch: list[tuple[Row, bytes]], detector: Detector, landmarker: Landmarker
-) -> None:
-    crops = np.empty((len(batch), 256, 256, 3), np.uint8)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+class _Build:
+    """The shards of a build, in order; ``crops`` and ``left_out`` are what it has met so far."""
+
+    def __init__(self, folder: Path, detector: Detector, landmarker: Landmarker) -> None:
+        self.folder, self.detector, self.landmarker = folder, detector, landmarker
+        self.crops = 0
+        self.left_out: list[LeftOut] = []
+        self._short = False  # a shard with fewer pictures can only be the last
+        self._known = {record["image"]: record["reason"] for record in _records(self._left_out_path)}
+
+    def table_path(self, number: int) -> Path:
+        return self.folder / f"shard-{number:04}.csv"
+
+    @property
+    def _left_out_path(self) -> Path:
+        return self.folder / "left-out.csv"
+
+    def pass_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> None:
+        """Take a finished shard's pictures, and those left out between them, without decoding them."""
+        images = [record["image"] for record in _records(self.table_path(number))]
+        for image in images:
+            for row, _ in waiting:
+                if row.image == image:
+                    break
+                if row.image not in self._known:
+                    raise self._of_other_pictures(number)
+                self.left_out.append(LeftOut(row.image, self._known[row.image]))
+            else:
+                raise self._of_other_pictures(number)
+        self._count(number, len(images))
+
+    def write_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> bool:
+        """Decode and align until a shard is full or nothing is left; False if it would be empty."""
+        crops = np.empty((SHARD_SIZE, 256, 256, 3), np.uint8)
+        records: list[dict[str, object]] = []
+        while len(records) < SHARD_SIZE and (item := next(waiting, None)) is not None:
+            row, data = item
+            try:
+                aligned, found_by = align_largest(data, row.image, self.detector, self.landmarker)
+            except PhotoError as error:
+                self.left_out.append(LeftOut(row.image, str(error).removeprefix(f"{row.image}: ")))
+                continue
+            crops[len(records)] = aligned.pixels
+            records.append({**asdict(row), "found_by": found_by})
+        if not records:
+            return False
+        self._count(number, len(records))
+        with replacing(self.folder / f"shard-{number:04}.npy") as temporary:
+            np.save(temporary, crops[: len(records)])
+        self._write_left_out()
+        write_text(self.table_path(number), _csv_text(_COLUMNS, records))
+        return True
+
+    def finish(self, shards: int) -> None:
+        """Write what comes last, after checking that there are crops, and none but these."""
+        if not self.crops and self.left_out:
+            first = self.left_out[0]
+            raise DatasetError(
+                f"none of the {len(self.left_out)} pictures can be decoded; the first is {first.image}: {first.reason}"
+            )
+        beyond = [path for path in self.folder.glob("shard-*.csv") if path >= self.table_path(shards)]
+        if beyond:
+            raise self._of_other_pictures(shards)
+        self._write_left_out()
+        images = {"images": self.crops, "detector": self.detector.name}
+        write_text(self.folder / "complete.json", json.dumps(images) + "\n")
+
+    def _count(self, number: int, crops: int) -> None:
+        if self._short:
+            raise self._of_other_pictures(number - 1)
+        self._short = crops < SHARD_SIZE
+        self.crops += crops
+
+    def _write_left_out(self) -> None:
+        if self.left_out:
+            write_text(self._left_out_path, _csv_text(["image", "reason"], [asdict(left) for left in self.left_out]))
+        else:
+            self._left_out_path.unlink(missing_ok=True)
+
+    def _of_other_pictures(self, number: int) -> DatasetError:
+        return DatasetError(
+            f"{self.table_path(number)} was made from other pictures; choose another --crops folder or remove this one"
+        )
+
+
+def _csv_text(columns: list[str], records: Iterable[dict[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for index, (row, data) in enumerate(batch):
-        aligned, found_by = align_largest(data, row.image, detector, landmarker)
-        crops[index] = aligned.pixels
-        writer.writerow({**asdict(row), "found_by": found_by})
-    with replacing(folder / f"shard-{number:04}.npy") as temporary:
-        np.save(temporary, crops)
-    write_text(_table_path(folder, number), table.getvalue())
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _records(path: Path) -> list[dict[str, str]]:
+    """The lines of a table; none if it isn't there."""
+    if not path.exists():
+        return []
+    text = path.read_bytes().decode(errors="surrogateescape")  # as write_text writes names that aren't UTF-8
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landmarker) -> tuple[AlignedFace, str]:
@@ -109,8 +209,9 @@ def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landma
     return align(photo, with_landmarks(landmarker, photo, face), mirror=True), detector.name
 
 
-def _table_path(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:04}.csv"
+def is_complete(folder: Path) -> bool:
+    """True if ``build_crops`` has finished here."""
+    return (folder / "complete.json").exists()
 
 
 @dataclass(frozen=True)
@@ -124,7 +225,7 @@ class Crops:
     folder: Path
 
     def __post_init__(self) -> None:
-        if not (self.folder / "complete.json").exists():
+        if not is_complete(self.folder):
             raise DatasetError(f"{self.folder}: no finished crops here; run: spiralage data crops")
 
     @cached_property
@@ -133,15 +234,30 @@ class Crops:
         return [_row(record) for shard in self._tables for record in shard]
 
     @cached_property
+    def found_by(self) -> list[str]:
+        """What found each face; ``FALLBACK`` where nothing did."""
+        return [record["found_by"] for shard in self._tables for record in shard]
+
+    @cached_property
     def _tables(self) -> list[list[dict[str, str]]]:
-        return [
-            list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-            for path in sorted(self.folder.glob("shard-*.csv"))
-        ]
+        return [_records(path) for path in sorted(self.folder.glob("shard-*.csv"))]
 
     @cached_property
     def _shards(self) -> list[Pixels]:
         return [np.load(p, mmap_mode="r", allow_pickle=False) for p in sorted(self.folder.glob("shard-*.npy"))]
+
+    @cached_property
+    def ages(self) -> Integers:
+        """The age of every crop in years, (N,) int64.
+
+        Raises:
+            DatasetError: the data set has pictures without an age.
+        """
+        ages = [row.age for row in self.rows if row.age is not None]
+        if len(ages) != len(self.rows):
+            lacking = len(self.rows) - len(ages)
+            raise DatasetError(f"{self.folder}: {lacking} of these crops have no ages; choose an age data set")
+        return np.array(ages, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.rows)

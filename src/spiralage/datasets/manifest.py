@@ -11,6 +11,7 @@ from spiralage.errors import DatasetError
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SHARES: tuple[tuple[Split, float], ...] = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 
 
@@ -21,7 +22,7 @@ class Row:
     Args:
         image: its name inside the archive or folder.
         subject: who it shows; pictures of one subject are always in one split.
-        age: in years.
+        age: in years, or None if the data set doesn't say.
         sex: "male", "female", or None if the data set doesn't say.
         group: the data set's own population group, or None.
         split: train, val or test.
@@ -29,7 +30,7 @@ class Row:
 
     image: str
     subject: str
-    age: int
+    age: int | None
     sex: Literal["male", "female"] | None
     group: str | None
     split: Split
@@ -52,16 +53,31 @@ def split_by_hash(subject: str) -> Split:
     return SHARES[-1][0]
 
 
-def find_archive(data: Path | None, name: str) -> Path:
-    """The archive ``name`` in the data folder, or its unpacked folder beside it.
+def find_archive(data: Path | None, *names: str, marks: tuple[str, ...] = ()) -> Path:
+    """The archive of a data set, or its unpacked folder.
+
+    Args:
+        data: the folder that holds one of them; or the archive itself; or the unpacked folder itself,
+            which is known by its name or by what lies in it.
+        names: what the archive may be called; a folder is called so without the ending. Without a name
+            the data folder is the data set.
+        marks: patterns of files that only the unpacked folder has at its top.
 
     Raises:
-        DatasetError: no data folder was given, or it has neither.
+        DatasetError: no data folder was given, or it isn't there, or it has none of these.
     """
     if data is None:
         raise DatasetError("no data folder; give --data FOLDER or set SPIRALAGE_DATA")
-    archive, folder = data / name, data / Path(name).stem
-    for path in (archive, folder):
-        if path.exists():
-            return path
-    raise DatasetError(f"{data} holds neither {archive.name} nor a folder {folder.name}")
+    if not data.exists():
+        raise DatasetError(f"{data}: no such file or folder; check --data or SPIRALAGE_DATA")
+    if not names:
+        return data
+    folders = list(dict.fromkeys(Path(name).stem for name in names))
+    found = [data / name for name in (*names, *folders) if (data / name).exists()]
+    if found:
+        return found[0]
+    if data.is_file() or data.resolve().name in folders or any(any(data.glob(mark)) for mark in marks):
+        return data
+    if len(names) == 1:
+        raise DatasetError(f"{data} holds neither {names[0]} nor a folder {folders[0]}")
+    raise DatasetError(f"{data} holds none of {', '.join(names)}, nor a folder of one of these names")

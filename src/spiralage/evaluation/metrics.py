@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +28,60 @@ def cumulative_score(estimates: Numbers, ages: Numbers, years: float = 5) -> flo
     0.5
     """
     return float((np.abs(estimates - ages) <= years).mean())
+
+
+def mae_by_person(errors: Numbers, persons: Sequence[str]) -> float:
+    """The mean of the persons' own mean absolute errors, in years: every person counts the same.
+
+    >>> mae_by_person(np.array([1.0, 3.0, 8.0]), ["a", "a", "b"])
+    5.0
+    """
+    sums, counts = _person_sums(errors, persons)
+    return float((sums / counts).mean())
+
+
+def bootstrap_mae(
+    errors: Numbers, persons: Sequence[str], *, level: float = 0.95, draws: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """A percentile interval of the MAE over images, in years: persons are drawn with replacement.
+
+    A person's pictures resemble each other, so persons are the independent units, not pictures.
+
+    Args:
+        errors: one per image, years; absolute, or the differences of two methods' absolute errors.
+        persons: whose picture it is.
+        level: of the interval.
+        draws: how many samples of persons.
+        seed: of the draws.
+
+    Example:
+        >>> bootstrap_mae(np.array([2.0, 2.0, 2.0]), ["a", "b", "b"])
+        (2.0, 2.0)
+    """
+    sums, counts = _person_sums(errors, persons)
+    chosen = np.random.default_rng(seed).integers(0, len(sums), (draws, len(sums)))
+    means = sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _person_sums(errors: Numbers, persons: Sequence[str]) -> tuple[Numbers, Numbers]:
+    numbers = np.unique(np.asarray(persons), return_inverse=True)[1]
+    sums: Numbers = np.bincount(numbers, weights=errors).astype(np.float64)
+    return sums, np.bincount(numbers).astype(np.float64)
+
+
+def cumulative_probability(probabilities: npt.NDArray[np.float32], ages: Numbers) -> Numbers:
+    """P(age < true age), the true year counted half; uniform over images if the distributions are honest.
+
+    >>> p = np.zeros((1, 101), np.float32); p[0, [20, 30]] = 0.5
+    >>> cumulative_probability(p, np.array([30.0]))
+    array([0.75])
+    """
+    exact = np.asarray(probabilities, np.float64)
+    years = np.clip(ages, 0, exact.shape[1] - 1).astype(np.int64)[:, None]
+    below: Numbers = np.take_along_axis(exact.cumsum(axis=1), years, axis=1)[:, 0]
+    return below - np.take_along_axis(exact, years, axis=1)[:, 0] / 2
 
 
 def interval_coverage(probabilities: npt.NDArray[np.float32], ages: Numbers, level: float = 0.9) -> float:

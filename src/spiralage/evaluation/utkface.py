@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -17,15 +17,12 @@ from spiralage.age.backbones import AgeNetwork
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
+from spiralage.evaluation.conditions import all_conditions, pictures_under
 from spiralage.evaluation.metrics import cumulative_score, interval_coverage, mean_absolute_error
 from spiralage.files import write_text
-from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
-from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.training.age import load_age_network
 from spiralage.types import Doubles, Floats, Pixels
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -51,13 +48,6 @@ class Origin(NamedTuple):
     hardware: str
 
 
-def conditions() -> dict[str, Restorer | None]:
-    """Condition → who fills the masked crop; None leaves it unmasked."""
-    return {"original": None, "masked": make_restorer("none")} | {
-        f"restored: {name}": make_restorer(name) for name in RESTORERS if name != "none"
-    }
-
-
 def evaluate_utkface(
     runs: Sequence[Path],
     crops: Crops,
@@ -76,15 +66,15 @@ def evaluate_utkface(
         split: which part of it.
         progress: told (images done, images in all).
     """
-    ages = np.array([row.age for row in crops.rows if row.split == split], dtype=np.float64)
+    ages = crops.ages[crops.indices(split)].astype(np.float64)
     networks = {run: load_age_network(run) for run in runs}
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
     results = [_constant(crops, ages, origin)]
-    filling = conditions()
-    total, done = len(filling) * len(ages), 0
-    for condition, restorer in filling.items():
+    conditions, indices = all_conditions(), crops.indices(split)
+    total, done = len(conditions) * len(ages), 0
+    for condition in conditions:
         outputs: dict[Path, list[Floats]] = {run: [] for run in runs}
-        for pictures in _pictures(crops, split, restorer):
+        for pictures in pictures_under(condition, crops, indices):
             for run, (_, network) in networks.items():
                 outputs[run].append(probabilities(network, pictures))
             done += len(pictures)
@@ -92,18 +82,9 @@ def evaluate_utkface(
         for run, (recipe, _) in networks.items():
             estimates = np.concatenate(outputs[run])
             results.append(
-                _result(recipe.network.backbone, condition, recipe.name, recipe.seed, estimates, ages, origin)
+                _result(recipe.network.backbone, condition.label, recipe.name, recipe.seed, estimates, ages, origin)
             )
     return results
-
-
-def _pictures(crops: Crops, split: Split, restorer: Restorer | None) -> Iterator[Pixels]:
-    mask = paper_mask().hidden
-    for pictures, _ in crops.batches(split, BATCH):
-        if restorer is None:
-            yield pictures
-        else:
-            yield fill_hidden(restorer, pictures, np.broadcast_to(mask, (len(pictures), *mask.shape)))
 
 
 @torch.no_grad()
@@ -115,7 +96,7 @@ def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
 
 def _constant(crops: Crops, ages: Doubles, origin: Origin) -> Result:
     """The predictor that always answers the median age of the training split."""
-    median = float(np.median([row.age for row in crops.rows if row.split == "train"]))
+    median = float(np.median(crops.ages[crops.indices("train")]))
     guess = np.full_like(ages, median)
     mae, cs5 = mean_absolute_error(guess, ages), cumulative_score(guess, ages)
     name = f"constant {median:g} years"

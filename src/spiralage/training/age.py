@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.age.distribution import expected_age
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.manifest import Split
 from spiralage.errors import CheckpointError
 from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
-from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
     Device,
@@ -28,9 +31,9 @@ from spiralage.training.loop import (
     make_fabric,
     make_optimiser,
     resume,
-    resume_facts,
     seed_step,
     set_learning_rate,
+    share_of,
 )
 from spiralage.training.losses import make_age_loss
 from spiralage.training.pretrained import faceres_weights
@@ -49,12 +52,53 @@ def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     return AgeNetwork(backbone, crop=settings.crop, pool=settings.pool)
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run: some epochs on one data set, with its own schedule.
+
+    Args:
+        name: of the data set.
+        crops: its aligned crops.
+        epochs: how many.
+        batch: pictures a step.
+    """
+
+    name: str
+    crops: Crops
+    epochs: float
+    batch: int
+
+    @cached_property
+    def train(self) -> Indices:
+        return self.crops.indices("train")
+
+    @property
+    def steps(self) -> int:
+        return max(1, round(self.epochs * len(self.train) / self.batch))
+
+    def every(self, epochs: float) -> int:
+        """So many epochs in steps."""
+        return max(1, round(epochs * len(self.train) / self.batch))
+
+
+def make_phases(recipe: AgeRecipe, crops: Crops, pretraining: Mapping[str, Crops]) -> list[Phase]:
+    """The recipe's pre-training on those data sets that are there, then its own data set."""
+    first = [
+        Phase(part.data, pretraining[part.data], part.epochs, recipe.batch)
+        for part in recipe.pretraining
+        if part.data in pretraining
+    ]
+    return [*first, Phase(recipe.data, crops, recipe.epochs, recipe.batch)]
+
+
 def train_age(
     recipe: AgeRecipe,
     crops: Crops,
     folder: Path,
     *,
+    pretraining: Mapping[str, Crops] = MappingProxyType({}),
     device: Device = "auto",
+    devices: int = 1,
     minutes: float | None = None,
     progress: Progress = no_progress,
 ) -> bool:
@@ -67,7 +111,9 @@ def train_age(
         recipe: what to train and how.
         crops: the aligned crops of the recipe's data set.
         folder: the run's folder; gets weights.safetensors when done.
+        pretraining: the data sets of the recipe's pre-training that are there.
         device: where to compute.
+        devices: how many GPUs, or CPU processes, share each batch.
         minutes: stop with a checkpoint after this time.
         progress: told (step, steps, losses) after each step.
 
@@ -75,65 +121,79 @@ def train_age(
         True when the training is complete, False when it ran out of time.
 
     Raises:
-        CheckpointError: the folder holds a run of another recipe, or the run that this one starts from,
-            beside it, isn't finished or has another network.
+        CheckpointError: the folder holds a run of another recipe or of other data, or the run that this
+            one starts from, beside it, isn't finished or has another network.
     """
-    fabric = make_fabric(device)
-    run = Run(folder, recipe, fabric.device.type, minutes)
+    fabric = make_fabric(device, devices)
+    phases = make_phases(recipe, crops, pretraining)
+    facts = {"data": [phase.name for phase in phases]}
+    run = Run(folder, recipe, fabric.device.type, minutes, writes=fabric.is_global_zero)
     if run.is_complete:
         return True
     torch.manual_seed(recipe.seed)
     network = channels_last(build_age_network(recipe))
-    if recipe.start is not None:
-        start_from(network, folder.parent / recipe.start)
-    if recipe.pretrained is not None:
-        network.backbone.load_state_dict(faceres_weights())
+    if not run.checkpoint.exists():
+        _start(network, recipe, folder.parent)
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
-    model, optimiser = fabric.setup(network, optimiser)
+    model, optimiser = fabric.setup(network.backbone, optimiser)
     parts: dict[str, nn.Module] = {"network": network, "average": average}
-
-    train = crops.indices("train")
-    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
-    validate_every = max(1, round(recipe.validate_every_epochs * len(train) / recipe.batch))
-    augment, age_loss = make_augmentation(recipe.augmentation), make_age_loss(recipe.loss)
-    ages = torch.tensor([row.age for row in crops.rows])
     optimisers = {"optimiser": optimiser}
-    start = resume(run, parts, optimisers)
+    augment, age_loss = make_augmentation(recipe.augmentation), make_age_loss(recipe.loss)
+    steps = sum(phase.steps for phase in phases)
+    start = resume(run, parts, optimisers, facts)
     network.train()
     mae = math.nan  # measured at the last step at the latest
 
     for step in range(start, steps):
-        seed_step(recipe.seed, step)
-        set_learning_rate(optimiser, recipe.optimiser, step, steps)
-        chosen = batch_at(train, step, recipe.batch, recipe.seed)
-        faces = cover_some(compress_some(crops.take(chosen), recipe.augmentation.jpeg), recipe.masked)
+        phase, within = phase_at(phases, step)
+        seed_step(recipe.seed, step, fabric.global_rank)
+        set_learning_rate(optimiser, recipe.optimiser, within, phase.steps)
+        chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
+        faces = cover_some(compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg), recipe.masked)
         pictures = random_view(
-            torch.from_numpy(faces).to(fabric.device), recipe.network.crop, size_at(recipe, step / steps)
+            torch.from_numpy(faces).to(fabric.device), recipe.network.crop, size_at(recipe, within / phase.steps)
         )
         pictures = augment(pictures).contiguous(memory_format=torch.channels_last)
-        with fabric.autocast():
-            logits = network.backbone(network.normalise(pictures))
-        loss = age_loss(logits, ages[chosen].to(fabric.device))
+        ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
+        loss = age_loss(model(network.normalise(pictures)), ages)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         if recipe.optimiser.clip_norm is not None:
             fabric.clip_gradients(model, optimiser, max_norm=recipe.optimiser.clip_norm)
         optimiser.step()
         average.update_parameters(network)
-        progress(step + 1, steps, {"loss": loss.item()})
-
         done = step + 1
-        if done % validate_every == 0 or done == steps:
-            mae = validation_mae(average.module, crops, "val", fabric)
+        progress(done, steps, {"loss": loss.item()})
+        run.note(done, {"loss": loss.item(), "learning_rate": optimiser.param_groups[0]["lr"]})
+        if (within + 1) % phase.every(recipe.validate_every_epochs) == 0 or within + 1 == phase.steps:
+            mae = validation_mae(average.module, phase.crops, "val", fabric)
             run.log(done, {"loss": loss.item(), "val_mae": mae})
             network.train()
-        if done < steps and (run.due_to_save() or run.out_of_time()):
-            save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
-            if run.out_of_time():
-                return False
-    run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), "train_images": len(train)})
+        stop = run.out_of_time()
+        if done < steps and (run.due_to_save(done / phase.every(1)) or stop):
+            run.save(parts, optimisers, done, facts)
+        if done < steps and stop:
+            return False
+    images = {"train_images": sum(len(phase.train) for phase in phases)}
+    run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), **facts, **images})
     return True
+
+
+def phase_at(phases: Sequence[Phase], step: int) -> tuple[Phase, int]:
+    """The phase that a step of the run is in, and its number within it."""
+    for phase in phases[:-1]:
+        if step < phase.steps:
+            return phase, step
+        step -= phase.steps
+    return phases[-1], step
+
+
+def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
+    if recipe.start is not None:
+        start_from(network, runs / recipe.start)
+    if recipe.pretrained is not None:
+        network.backbone.load_state_dict(faceres_weights())
 
 
 def start_from(network: AgeNetwork, run: Path) -> None:
@@ -165,12 +225,14 @@ def validation_mae(network: nn.Module, crops: Crops, split: Split, fabric: Fabri
     """Mean absolute error of a split in years."""
     network.eval()
     total, count = 0.0, 0
-    for pictures, rows in crops.batches(split, 64):
+    indices = crops.indices(split)
+    for first in range(0, len(indices), 64):
+        chosen = indices[first : first + 64]
         with fabric.autocast():
-            logits: Tensor = network(torch.from_numpy(pictures).to(fabric.device))
+            logits: Tensor = network(torch.from_numpy(crops.take(chosen)).to(fabric.device))
         estimates = expected_age(logits.float().softmax(dim=1).cpu().numpy())
-        total += float(sum(abs(e - row.age) for e, row in zip(estimates, rows, strict=True)))
-        count += len(rows)
+        total += float(np.abs(estimates - crops.ages[chosen]).sum())
+        count += len(chosen)
     return total / max(count, 1)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from spiralage.age.backbones import BackboneName
+from spiralage.datasets.sources import DatasetName
 from spiralage.errors import RecipeError
 
 if sys.version_info >= (3, 11):
@@ -31,14 +32,16 @@ class AgeNetworkRecipe(_Strict):
 
 
 class Optimiser(_Strict):
-    """AdamW or SGD with a linear warm-up and a cosine or constant schedule."""
+    """AdamW, Adam or SGD with a linear warm-up and a cosine, step or constant schedule."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     warmup_steps: int = Field(default=0, ge=0)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: tuple[float, ...] = Field(default=(), description="parts of the run after which step lowers the rate")
+    factor: float = Field(default=0.1, gt=0, le=1, description="what step multiplies the rate by")
     clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
 
 
@@ -48,6 +51,13 @@ class MeanVariance(_Strict):
     name: Literal["mean-variance"] = "mean-variance"
     mean: float = Field(default=0.2, ge=0)
     variance: float = Field(default=0.05, ge=0)
+
+
+class Pretraining(_Strict):
+    """A data set to learn from first. Whoever lacks its crops goes without, and the run says so."""
+
+    data: DatasetName
+    epochs: float = Field(gt=0)
 
 
 class CrossEntropy(_Strict):
@@ -65,14 +75,18 @@ class DistributionLearning(_Strict):
 
 
 def _loss_name(value: Any) -> str:
-    return str(value.get("name", "mean-variance") if isinstance(value, dict) else value.name)
+    return str(value.get("name", "mean-variance") if isinstance(value, dict) else getattr(value, "name", value))
 
 
 AgeLossRecipe = Annotated[
     Annotated[MeanVariance, Tag("mean-variance")]
     | Annotated[CrossEntropy, Tag("cross-entropy")]
     | Annotated[DistributionLearning, Tag("dldl")],
-    Discriminator(_loss_name),
+    Discriminator(
+        _loss_name,
+        custom_error_type="loss_name",
+        custom_error_message="name must be mean-variance, cross-entropy or dldl",
+    ),
 ]
 
 
@@ -92,18 +106,19 @@ class Augmentation(_Strict):
     colour: float = Field(default=0.2, ge=0, description="brightness, contrast, saturation")
     gray: float = Field(default=0.1, ge=0, le=1, description="probability")
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
-    jpeg: float = Field(default=0.1, ge=0, le=1, description="probability of compression, quality 20 to 90")
+    jpeg: float = Field(default=0.0, ge=0, le=1, description="probability of compression, quality 20 to 90")
 
 
 class TrainingRecipe(_Strict):
     """What every recipe says."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
-    data: Literal["utkface"] = "utkface"
+    data: DatasetName = "utkface"
     seed: int = Field(ge=0)
     epochs: float = Field(gt=0)
     batch: int = Field(ge=1)
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' moving average")
+    save_every_epochs: float = Field(default=1, gt=0, description="a checkpoint this often, besides every few minutes")
 
 
 class AgeRecipe(TrainingRecipe):
@@ -114,6 +129,7 @@ class AgeRecipe(TrainingRecipe):
     masked: float = Field(
         default=0.0, ge=0, le=1, description="share of pictures under the paper's mask, filled with 0"
     )
+    pretraining: tuple[Pretraining, ...] = ()
     validate_every_epochs: float = Field(default=2, gt=0)
     network: AgeNetworkRecipe
     optimiser: Optimiser
@@ -174,7 +190,46 @@ class ImagineRecipe(TrainingRecipe):
     windows: Windows = Windows()
 
 
-Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe)
+class FineTuning(_Strict):
+    """How each fold's network goes on from the start network."""
+
+    epochs: float = Field(gt=0)
+    batch: int = Field(ge=1)
+    freeze: int = Field(
+        default=0, ge=0, description="leading layers of the backbone that stay as they are; they are run only once"
+    )
+    optimiser: Optimiser
+    loss: AgeLossRecipe = MeanVariance()
+    augmentation: Augmentation = Augmentation()
+
+
+class Block(_Strict):
+    """One block of the table: which faces the network was trained on, before and in the folds."""
+
+    faces: Literal["unmasked", "masked"]
+    start: str = Field(description="name of the age recipe whose trained weights every fold starts from")
+
+
+class LopoRecipe(_Strict):
+    """A recipe of ``spiralage evaluate lopo``."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    estimator: str = Field(description="what the table calls it")
+    pretraining: str = Field(description="the data that the start network has seen, for the table")
+    seed: int = Field(ge=0)
+    mirror: bool = Field(default=False, description="average the answers for a picture and its mirror image")
+    fine_tuning: FineTuning
+    blocks: tuple[Block, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_one_block_a_kind(self) -> LopoRecipe:
+        kinds = [block.faces for block in self.blocks]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("at most one block for unmasked and one for masked faces")
+        return self
+
+
+Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe, LopoRecipe)
 
 
 def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:

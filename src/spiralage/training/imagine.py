@@ -16,7 +16,6 @@ from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.training.age import Progress, load_age_network, no_progress
-from spiralage.training.checkpoint import save_checkpoint
 from spiralage.training.config import ImagineRecipe, Windows
 from spiralage.training.loop import (
     Device,
@@ -28,7 +27,6 @@ from spiralage.training.loop import (
     make_fabric,
     make_optimiser,
     resume,
-    resume_facts,
     seed_step,
     set_learning_rate,
 )
@@ -149,10 +147,11 @@ def train_imagine(
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
             run.log(done, values | {"spread": generated.detach().float().std(dim=0).mean().item()})
-        if done < steps and (run.due_to_save() or run.out_of_time()):
-            save_checkpoint(run.checkpoint, parts, optimisers, resume_facts(run, done))
-            if run.out_of_time():
-                return False
+        stop = run.out_of_time()
+        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
+            run.save(parts, optimisers, done)
+        if done < steps and stop:
+            return False
     run.finish(average.module, {"steps": steps, "train_images": len(train)})
     return True
 

@@ -6,8 +6,11 @@ import csv
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,12 +19,13 @@ from lightning_fabric import Fabric
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
 
 from spiralage.datasets.crops import Indices
-from spiralage.errors import CheckpointError, DatasetError
+from spiralage.errors import CheckpointError, DatasetError, RecipeError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
-from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_tensors
+from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from spiralage.training.config import Optimiser, Recipe, TrainingRecipe
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -30,14 +34,23 @@ Network = TypeVar("Network", bound=nn.Module)
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+NOTE_EVERY = 10
 
 
-def make_fabric(device: Device) -> Fabric:
-    """Lightning Fabric on one device, bfloat16 where the hardware computes in it."""
+def make_fabric(device: Device, devices: int = 1) -> Fabric:
+    """Lightning Fabric, bfloat16 where the hardware computes in it.
+
+    Args:
+        device: where to compute.
+        devices: how many GPUs, or CPU processes, share each batch (DDP).
+    """
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
     reduced = torch.cuda.is_bf16_supported() if on_gpu else torch.backends.cpu.get_cpu_capability() == "AVX512"
     fabric = Fabric(
-        accelerator="cuda" if on_gpu else "cpu", devices=1, precision="bf16-mixed" if reduced else "32-true"
+        accelerator="cuda" if on_gpu else "cpu",
+        devices=devices,
+        strategy="auto" if devices == 1 else "ddp",
+        precision="bf16-mixed" if reduced else "32-true",
     )
     fabric.launch()
     return fabric
@@ -57,10 +70,12 @@ def make_optimiser(settings: Optimiser, network: nn.Module) -> torch.optim.Optim
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, step: int, steps: int) -> None:
-    """Linear warm-up, then a half cosine to zero or a constant; a pure function of the step."""
+    """Linear warm-up, then a half cosine to zero, steps or a constant; a pure function of the step."""
     rate = settings.learning_rate * min(1.0, (step + 1) / max(settings.warmup_steps, 1))
     if settings.schedule == "cosine":
         rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
+    if settings.schedule == "step":
+        rate *= settings.factor ** sum(step >= part * steps for part in settings.milestones)
     for group in optimiser.param_groups:
         group["lr"] = rate
 
@@ -94,9 +109,21 @@ def batch_at(indices: Indices, step: int, batch: int, seed: int) -> Indices:
     return chosen
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Make all that is random in a step a function of (seed, step): a resumed run repeats it exactly."""
-    torch.manual_seed((seed * 1_000_003 + step) % 2**63)
+def share_of(chosen: Indices, fabric: Fabric) -> Indices:
+    """This process's part of a batch that several share.
+
+    Raises:
+        RecipeError: the batch can't be shared evenly.
+    """
+    if len(chosen) % fabric.world_size:
+        raise RecipeError(f"a batch of {len(chosen)} can't be shared by {fabric.world_size}; make batch a multiple")
+    part: Indices = chosen[fabric.global_rank :: fabric.world_size]
+    return part
+
+
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Make all that is random in a step a function of its arguments: a resumed run repeats it exactly."""
+    torch.manual_seed((seed * 1_000_003 + step + rank * 2**40) % 2**63)
 
 
 @dataclass
@@ -111,6 +138,7 @@ class Run:
         recipe: saved beside the weights.
         minutes: stop, with a checkpoint, after this much time; None = run to the end.
         save_every_s: seconds between checkpoints.
+        writes: False in all but one of the processes that share a run.
     """
 
     folder: Path
@@ -118,8 +146,10 @@ class Run:
     device: str
     minutes: float | None = None
     save_every_s: float = 180
+    writes: bool = True
     _start: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
+    _epochs_saved: int = 0
     seconds_before: float = 0.0
     commit: str = field(default_factory=commit)  # of the code that trains, not of the moment it ends
 
@@ -127,7 +157,8 @@ class Run:
         path = self.folder / "recipe.json"
         if path.exists() and self._recipe_in(path) != self.recipe:
             raise CheckpointError(f"{self.folder} holds a run of another recipe; choose another run folder")
-        write_text(path, self.recipe.model_dump_json(indent=2) + "\n")
+        if self.writes:
+            write_text(path, self.recipe.model_dump_json(indent=2) + "\n")
 
     def _recipe_in(self, path: Path) -> TrainingRecipe | None:
         try:
@@ -152,15 +183,45 @@ class Run:
     def out_of_time(self) -> bool:
         return self.minutes is not None and time.monotonic() - self._start > self.minutes * 60
 
-    def due_to_save(self) -> bool:
-        """True once every ``save_every_s`` seconds."""
-        if time.monotonic() - self._saved < self.save_every_s:
+    def due_to_save(self, epoch: float) -> bool:
+        """True once every ``save_every_s`` seconds and every ``save_every_epochs`` epochs of the recipe."""
+        passed = math.floor(epoch / self.recipe.save_every_epochs + 1e-9)
+        if time.monotonic() - self._saved < self.save_every_s and passed == self._epochs_saved:
             return False
-        self._saved = time.monotonic()
+        self._saved, self._epochs_saved = time.monotonic(), passed
         return True
 
+    def save(
+        self,
+        parts: dict[str, nn.Module],
+        optimisers: dict[str, torch.optim.Optimizer],
+        step: int,
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Write the checkpoint that ``resume`` goes on from."""
+        if self.writes:
+            recipe = self.recipe.model_dump(mode="json")
+            meta = {"step": step, "seconds": self.seconds, "recipe": recipe, **facts}
+            save_checkpoint(self.checkpoint, parts, optimisers, meta)
+
+    def note(self, step: int, values: dict[str, float]) -> None:
+        """Show values in TensorBoard, every ``NOTE_EVERY`` steps."""
+        if self.writes and step % NOTE_EVERY == 0:
+            self._show(step, values)
+
+    def _show(self, step: int, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    @cached_property
+    def _board(self) -> SummaryWriter:
+        return SummaryWriter(self.folder / "tensorboard")
+
     def log(self, step: int, values: dict[str, float]) -> None:
-        """Append a row to log.csv; columns are step, seconds and the first row's names."""
+        """Append a row to log.csv; columns are step, seconds and the first row's names. TensorBoard gets it too."""
+        if not self.writes:
+            return
+        self._show(step, values)
         path = self.folder / "log.csv"
         is_new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
@@ -171,6 +232,8 @@ class Run:
 
     def finish(self, network: nn.Module, facts: dict[str, Any]) -> None:
         """Write the trained weights and run.json: what was trained, from which commit, on what, for how long."""
+        if not self.writes:
+            return
         recipe = self.recipe.model_dump(mode="json")
         save_tensors(self.folder / WEIGHTS, network.state_dict(), {"recipe": recipe, **facts})
         record = {
@@ -183,22 +246,28 @@ class Run:
         }
         write_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
         self.checkpoint.unlink(missing_ok=True)
+        self._board.close()
 
 
-def resume_facts(run: Run, step: int) -> dict[str, Any]:
-    """What a checkpoint must tell besides its tensors."""
-    return {"step": step, "seconds": run.seconds, "recipe": run.recipe.model_dump(mode="json")}
-
-
-def resume(run: Run, parts: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> int:
+def resume(
+    run: Run,
+    parts: dict[str, nn.Module],
+    optimisers: dict[str, torch.optim.Optimizer],
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> int:
     """Load the run's checkpoint, if there is one; returns the step to go on with.
 
     Raises:
-        CheckpointError: the checkpoint is of another network.
+        CheckpointError: the checkpoint is of another network, or its facts are others.
     """
     if not run.checkpoint.exists():
         return 0
     meta = load_checkpoint(run.checkpoint, parts, optimisers)
+    for name, value in facts.items():
+        if meta.get(name) != value:
+            raise CheckpointError(
+                f"{run.checkpoint} has {name} {meta.get(name)}, not {value}; choose another run folder"
+            )
     run.seconds_before = meta["seconds"]
     return int(meta["step"])
 

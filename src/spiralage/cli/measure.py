@@ -1,0 +1,79 @@
+"""``spiralage evaluate``: commands that measure networks. They import PyTorch only when they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from spiralage.cli.console import progress_bar, results
+from spiralage.cli.options import (
+    UTKFACE_CROPS,
+    CropsFolder,
+    Data,
+    DeviceOption,
+    Recipe,
+    RunFolder,
+    Threads,
+    need_train_extra,
+    set_threads,
+)
+
+FGNET_CROPS = Path("cache/fgnet")
+
+SplitChoice: TypeAlias = Literal["val", "test"]
+
+
+def evaluate_utkface(
+    runs: Annotated[list[Path], typer.Argument(help="folders of finished age runs")],
+    crops: CropsFolder = UTKFACE_CROPS,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/utkface.csv"),
+    split: Annotated[SplitChoice, typer.Option(help="which part of UTKFace")] = "test",
+    threads: Threads = None,
+) -> None:
+    """MAE on UTKFace: original, masked by the paper's mask, and restored by every restorer."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.evaluation import utkface
+
+    set_threads(threads)
+    with progress_bar("images") as update:
+        rows = utkface.evaluate_utkface(runs, Crops(crops), split=split, progress=update)
+    utkface.write_results(rows, output)
+    for row in rows:
+        results.print(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
+
+
+def evaluate_lopo(
+    recipe: Recipe,
+    data: Data = None,
+    crops: Annotated[Path, typer.Option(help="FG-NET's aligned crops, made if they aren't there")] = FGNET_CROPS,
+    starts: Annotated[Path, typer.Option(help="the folder of the runs that the blocks start from")] = Path("runs"),
+    run: RunFolder = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="processes that share the folds, one thread each")] = 1,
+    threads: Threads = None,
+    partial: Annotated[bool, typer.Option("--partial", help="take a part of FG-NET")] = False,
+) -> None:
+    """Table 1: leave one person out on FG-NET; called again, it goes on at the first missing fold."""
+    need_train_extra()
+    from spiralage.cli.research import data_crops
+    from spiralage.datasets.crops import Crops, is_complete
+    from spiralage.evaluation import lopo, table1
+    from spiralage.training.config import LopoRecipe, load_recipe
+
+    set_threads(threads)
+    settings = load_recipe(recipe, LopoRecipe)
+    if not is_complete(crops):
+        data_crops("fgnet", data, crops, partial=partial)
+    plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device)
+    with progress_bar(settings.name) as update:
+        lopo.run_lopo(plan, workers=workers, progress=update)
+    for row in table1.write_all(plan, Crops(crops), output):
+        results.print(
+            f"{row.estimator:24} {row.trained_on:44} {row.condition:9} {row.restorer:12} "
+            f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}",
+            soft_wrap=True,
+        )

@@ -1,0 +1,104 @@
+"""CelebA-HQ (Karras et al. 2018): 30,000 faces without ages and names, for training restoration.
+
+In one of these forms:
+
+- a folder (or a zip or tar of it) of pictures, ``0.jpg`` … or ``000000.png`` …, at any depth; the split is
+  by the hash of the number,
+- a folder with the lists that SpiralNet's authors use, ``train.flist``, ``val.flist``, ``test.flist`` (one
+  path per line, absolute or relative to the list); each list is a split, and one that is missing is empty,
+- one such list; if it is named after none of the splits, the split is by hash.
+
+The *subject* is the file's stem, so a picture in two encodings is an error. Which numbers show one person
+is not known. Row.age, sex and group are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from spiralage.datasets.archives import opened
+from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
+from spiralage.errors import DatasetError
+
+ARCHIVES = ("CelebA-HQ.zip", "celeba-hq.zip", "celeba_hq.zip", "CelebA-HQ-img.zip")
+LISTS: dict[str, Split] = {f"{split}.flist": split for split in SPLITS}
+_LIST_SUFFIXES = (".flist", ".txt", ".lst")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def read(path: Path) -> Iterator[tuple[Row, bytes]]:
+    """Every picture as (row, encoded bytes), sorted by name; ``Row.image`` is its path, as the list has it.
+
+    Raises:
+        DatasetError: no pictures, a list that can't be read, a picture that is missing or comes twice.
+    """
+    lists = [path] if path.suffix.lower() in _LIST_SUFFIXES and path.is_file() else _lists_in(path)
+    return _read_lists(lists) if lists else _read_pictures(path)
+
+
+def _lists_in(path: Path) -> list[Path]:
+    return [path / name for name in LISTS if (path / name).is_file()]
+
+
+def _read_pictures(path: Path) -> Iterator[tuple[Row, bytes]]:
+    with opened(path) as archive:
+        names = archive.named(*_SUFFIXES)
+        if not names:
+            raise DatasetError(f"{path}: no pictures and no {', '.join(LISTS)} in it; give CelebA-HQ's folder")
+        _check_stems(path, names)
+        for name in names:
+            stem = PurePosixPath(name).stem
+            yield Row(name, stem, None, None, None, split_by_hash(stem)), archive.read(name)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A line of a list: the text, where it points to, and the split that the list stands for."""
+
+    image: str
+    file: Path
+    split: Split
+
+
+def _read_lists(lists: list[Path]) -> Iterator[tuple[Row, bytes]]:
+    listed = sorted((item for file in lists for item in _listed(file)), key=lambda item: item.image)
+    where = " and ".join(map(str, lists))
+    if not listed:
+        raise DatasetError(f"{where}: no path in it; give a list with one path per line")
+    _check_stems(where, [item.image for item in listed])
+    missing = [item for item in listed if not item.file.is_file()]
+    if missing:
+        raise DatasetError(
+            f"{where}: {len(missing)} of the {len(listed)} listed pictures are missing, the first is "
+            f"{missing[0].file}; mend the paths (a relative one starts at the list's folder)"
+        )
+    for item in listed:
+        yield Row(item.image, item.file.stem, None, None, None, item.split), _bytes(item.file)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{file}: can't be read ({error.strerror}); check its permissions") from error
+
+
+def _listed(file: Path) -> list[_Listed]:
+    try:
+        lines = _bytes(file).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{file}: not a text file in UTF-8; give a list with one path per line") from error
+    images = [line.strip() for line in lines if line.strip()]
+    split = LISTS.get(file.name)
+    return [_Listed(image, file.parent / image, split or split_by_hash(Path(image).stem)) for image in images]
+
+
+def _check_stems(where: Path | str, names: list[str]) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        stem = PurePosixPath(name).stem
+        if stem in first:
+            raise DatasetError(f"{where}: {first[stem]} and {name} are one picture, by their names; remove one")
+        first[stem] = name

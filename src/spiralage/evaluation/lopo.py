@@ -1,0 +1,245 @@
+"""``spiralage evaluate lopo``: leave one person out, the paper's protocol on FG-NET.
+
+For each person a network is fine-tuned on all others and asked about that person's pictures under every
+condition. One file a fold, so a killed run goes on at the first fold that is missing:
+
+    RUN/FACES/identity.json        recipe, start weights, pictures: what the folds belong to
+    RUN/FACES/views.npy            frozen layers' answers to augmented pictures, to train on
+    RUN/FACES/answers.npy          … to the pictures under every condition, as they are and mirrored, to test on
+    RUN/FACES/PERSON.safetensors   probabilities, (conditions, images, 101) float32
+
+FACES is the block: unmasked or masked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from spiralage.age.backbones import AgeNetwork
+from spiralage.datasets.crops import Crops, Indices
+from spiralage.errors import CheckpointError
+from spiralage.evaluation.conditions import BATCH, all_conditions, prepared_conditions
+from spiralage.files import sha256_of, write_text
+from spiralage.provenance import commit, hardware
+from spiralage.training.age import load_age_network
+from spiralage.training.checkpoint import load_tensors, save_tensors
+from spiralage.training.config import Block, LopoRecipe
+from spiralage.training.fine_tune import fine_tune, read_array, write_answers, write_views
+from spiralage.training.loop import WEIGHTS, Device, make_fabric
+from spiralage.types import Floats, Pixels
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a fold needs to know; small, so that it can be sent to another process.
+
+    Args:
+        recipe: what to do.
+        crops: folder of the data set's aligned crops.
+        starts: folder that holds the runs that the blocks start from.
+        run: folder of this experiment.
+        device: where to compute.
+    """
+
+    recipe: LopoRecipe
+    crops: Path
+    starts: Path
+    run: Path
+    device: Device = "auto"
+
+    def fold_path(self, block: Block, person: str) -> Path:
+        return self.run / block.faces / f"{person}.safetensors"
+
+    def views_path(self, block: Block) -> Path:
+        return self.run / block.faces / "views.npy"
+
+    def answers_path(self, block: Block) -> Path:
+        return self.run / block.faces / "answers.npy"
+
+    @property
+    def views(self) -> int:
+        """How many times each picture is seen in training, each time augmented anew."""
+        return math.ceil(self.recipe.fine_tuning.epochs)
+
+    @property
+    def sets(self) -> int:
+        """How many times each picture is asked about: under every condition, and mirrored if the recipe says so."""
+        return len(all_conditions()) * (2 if self.recipe.mirror else 1)
+
+
+def persons_of(crops: Crops) -> list[str]:
+    """Everybody in the data set, sorted: one fold each."""
+    return sorted({row.subject for row in crops.rows})
+
+
+def pictures_of(crops: Crops, person: str, *, others: bool = False) -> Indices:
+    """The positions of a person's pictures, or of everybody else's."""
+    return np.array([i for i, row in enumerate(crops.rows) if (row.subject == person) != others], dtype=np.int64)
+
+
+def run_lopo(plan: Plan, *, workers: int = 1, progress: Progress = lambda done, total, what: None) -> None:
+    """Do what is still missing of a leave-one-person-out experiment.
+
+    Args:
+        plan: the experiment.
+        workers: processes that share the folds; each computes on one CPU thread.
+        progress: told (done, in all, of what).
+
+    Raises:
+        CheckpointError: the folder holds another experiment, or a start run isn't finished.
+    """
+    crops = Crops(plan.crops)
+    for block in plan.recipe.blocks:
+        _claim(plan, block)
+        persons = persons_of(crops)
+        missing = [person for person in persons if not plan.fold_path(block, person).exists()]
+        if missing:
+            _prepare(plan, block, crops, progress)
+        done = len(persons) - len(missing)
+        for _ in _folds(plan, block, missing, workers):
+            done += 1
+            progress(done, len(persons), f"folds, {block.faces}")
+
+
+def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> Iterator[None]:
+    if workers == 1:
+        for person in persons:
+            run_fold(plan, block, person)
+            yield
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        futures = [pool.submit(run_fold, plan, block, person) for person in persons]
+        for future in as_completed(futures):
+            future.result()
+            yield
+
+
+def _claim(plan: Plan, block: Block) -> None:
+    """Write down what the folder's folds belong to, or find that they belong to something else."""
+    path = plan.run / block.faces / "identity.json"
+    identity = {
+        "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
+        "start": sha256_of(_start(plan, block) / WEIGHTS),
+        "images": len(Crops(plan.crops)),
+        "conditions": [condition.label for condition in all_conditions()],
+    }
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != identity:
+        raise CheckpointError(f"{path.parent} holds another experiment; choose another folder with --run, or remove it")
+    write_text(path, json.dumps(identity, indent=2) + "\n")
+
+
+def _start(plan: Plan, block: Block) -> Path:
+    folder = plan.starts / block.start
+    if not (folder / WEIGHTS).exists():
+        raise CheckpointError(f"{folder}: no finished run; run: spiralage train age recipes/{block.start}.toml")
+    return folder
+
+
+def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None:
+    """Run the frozen layers, once for all folds."""
+    network = load_age_network(_start(plan, block))[1]
+    fabric, settings = make_fabric(plan.device), plan.recipe.fine_tuning
+    if not plan.views_path(block).exists():
+        write_views(
+            plan.views_path(block),
+            network,
+            crops,
+            settings,
+            fabric,
+            seed=plan.recipe.seed,
+            masked=block.faces == "masked",
+            progress=lambda done: progress(done, plan.views * len(crops), f"views, {block.faces}"),
+        )
+    if not plan.answers_path(block).exists():
+        write_answers(
+            plan.answers_path(block),
+            network,
+            _asked(plan, crops),
+            plan.sets,
+            settings,
+            fabric,
+            progress=lambda done: progress(done, plan.sets * len(crops), f"conditions, {block.faces}"),
+        )
+
+
+def _asked(plan: Plan, crops: Crops) -> Iterator[Pixels]:
+    """Every picture under every condition, then all of that mirrored, in batches."""
+    for mirrored in (False, True)[: 1 + plan.recipe.mirror]:
+        for pictures in prepared_conditions(crops):
+            for start in range(0, len(pictures), BATCH):
+                batch = np.asarray(pictures[start : start + BATCH])
+                yield np.ascontiguousarray(batch[:, :, ::-1]) if mirrored else batch
+
+
+def run_fold(plan: Plan, block: Block, person: str) -> None:
+    """Fine-tune without one person, ask about that person's pictures, write the probabilities."""
+    crops, network = _opened(plan.crops), _network(plan.starts / block.start)
+    settings, fabric = plan.recipe.fine_tuning, _fabric(plan.device)
+    views, answers = read_array(plan.views_path(block), plan.views), read_array(plan.answers_path(block), plan.sets)
+    train, test = pictures_of(crops, person, others=True), pictures_of(crops, person)
+    # Every fold has the same seed: folds differ in their persons alone.
+    tuned = fine_tune(network, views, torch.from_numpy(crops.ages), train, settings, plan.recipe.seed, fabric)
+    with torch.no_grad():
+        asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
+        each = torch.stack([tuned(x).softmax(dim=1) for x in asked])  # (sets, n, 101)
+    probabilities = each.reshape(-1, len(all_conditions()), *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
+    facts = {"person": person, "commit": commit(), "hardware": hardware(fabric.device.type)}
+    save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path) -> Crops:
+    return Crops(folder)
+
+
+@lru_cache(maxsize=2)
+def _network(run: Path) -> AgeNetwork:
+    return load_age_network(run)[1]
+
+
+@lru_cache(maxsize=1)
+def _fabric(device: Device) -> Fabric:
+    return make_fabric(device)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A block's answers to every picture.
+
+    Args:
+        block: the network's.
+        probabilities: condition's label → (N, 101) float32, in the order of the crops.
+        commits: of the code that the folds ran with, sorted.
+        hardware: what they ran on, sorted.
+    """
+
+    block: Block
+    probabilities: dict[str, Floats]
+    commits: tuple[str, ...]
+    hardware: tuple[str, ...]
+
+
+def read_predictions(plan: Plan, block: Block) -> Predictions:
+    """Put a block's folds together; raises CheckpointError if one is missing."""
+    crops, labels = Crops(plan.crops), [condition.label for condition in all_conditions()]
+    answers = np.full((len(labels), len(crops), 101), np.nan, np.float32)
+    commits, machines = set(), set()
+    for person in persons_of(crops):
+        tensors, facts = load_tensors(plan.fold_path(block, person))
+        answers[:, pictures_of(crops, person)] = tensors["probabilities"].numpy()
+        commits.add(facts["commit"])
+        machines.add(facts["hardware"])
+    return Predictions(block, dict(zip(labels, answers, strict=True)), tuple(sorted(commits)), tuple(sorted(machines)))
