@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -180,10 +181,12 @@ def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tupl
     """The run's folder and a progress bar; says in the end whether the training is complete."""
     set_threads(threads)
     folder = run or Path("runs") / name
-    with progress_bar(name) as update:
+    speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of the processes that share a training
+    with progress_bar(name, shown=speaks) as update:
         yield folder, _noting(update)
     complete = (folder / "run.json").exists()
-    results.print(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}", soft_wrap=True)
+    if speaks:
+        results.print(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}", soft_wrap=True)
 
 
 def train_mean_face(crops: CropsFolder = UTKFACE_CROPS, run: RunFolder = None) -> None:

@@ -168,7 +168,7 @@ def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None
             plan.answers_path(block),
             network,
             _asked(plan, crops),
-            plan.sets,
+            plan.sets * len(crops),
             settings,
             fabric,
             progress=lambda done: progress(done, plan.sets * len(crops), f"conditions, {block.faces}"),
@@ -180,7 +180,7 @@ def _asked(plan: Plan, crops: Crops) -> Iterator[Pixels]:
     for mirrored in (False, True)[: 1 + plan.recipe.mirror]:
         for pictures in prepared_conditions(crops):
             for start in range(0, len(pictures), BATCH):
-                batch = np.asarray(pictures[start : start + BATCH])
+                batch = np.array(pictures[start : start + BATCH])  # PyTorch wants no read-only memory map
                 yield np.ascontiguousarray(batch[:, :, ::-1]) if mirrored else batch
 
 

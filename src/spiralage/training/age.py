@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ def train_age(
     """
     fabric = make_fabric(device, devices)
     phases = make_phases(recipe, crops, pretraining)
-    facts = {"data": [phase.name for phase in phases]}
+    facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
     run = Run(folder, recipe, fabric.device.type, minutes, writes=fabric.is_global_zero)
     if run.is_complete:
         return True

@@ -20,10 +20,12 @@ from spiralage.training.age import load_age_network
 from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import WEIGHTS
 from spiralage.training.mean_face import MEAN_FACE_FILE
+from spiralage.training.pretrained import TRAINED_ON
 
 Kind: TypeAlias = Literal["age", "imagine", "mean-face"]
 
-LICENCE = "non-commercial research (as UTKFace)"
+LICENCE = "non-commercial research (as the data)"
+TITLES = {"utkface": "UTKFace", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
 
 
 class _Probabilities(nn.Module):
@@ -141,6 +143,12 @@ def _facts(run: Path) -> dict[str, Any]:
     return facts
 
 
+def _data(facts: dict[str, Any]) -> str:
+    """What a run has learned from, in order."""
+    names = [TITLES.get(name, name) for name in facts.get("data", ["utkface"])]
+    return " → ".join([*TRAINED_ON.get(facts.get("pretrained", ""), ()), *names])
+
+
 def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, Any]) -> None:
     """Replace or add one section of the manifest; sections stay sorted."""
     entry = {
@@ -148,14 +156,14 @@ def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, A
         "sha256": sha256_of(path),
         "kind": kind,
         "recipe": facts["recipe"],
-        "data": "UTKFace",
+        "data": _data(facts),
         "licence": LICENCE,
         "seed": facts["seed"],
         "commit": facts["commit"],
         "hardware": facts["hardware"],
         "minutes": facts["minutes"],
     }
-    lines = [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]
+    lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())]
     text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
     sections = {block.split("]")[0].strip("["): block.strip() for block in text.split("\n\n") if block.strip()}
     sections[name] = "\n".join(lines)

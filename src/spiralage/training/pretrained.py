@@ -24,6 +24,9 @@ from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
 
 Floats = npt.NDArray[np.float32]
 
+TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI")}
+"""What published weights have learned from, in order."""
+
 TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
 BGR_MEAN = (103.939, 116.779, 123.68)
 """What the published network's pictures, BGR in 0…255, have subtracted."""
