@@ -68,8 +68,9 @@ def test_from_the_archive_to_the_shipped_file(
         rows = list(csv.DictReader(file))
     columns = ["network", "condition", "mae", "cs5", "images", "recipe", "seed", "commit", "hardware", "coverage90"]
     assert list(rows[0]) == columns
-    restored = [f"restored: {name}" for name in ("inpaint", "mean-face", "imagine")]
-    assert [row["condition"] for row in rows] == ["any", "original", "masked", *restored]
+    masked = [f"masked {name}" for name in ("none", "mean-colour")]
+    restored = [f"restored {name}" for name in ("inpaint", "mean-face", "imagine")]
+    assert [row["condition"] for row in rows] == ["any", "original", *masked, *restored]
     assert rows[0]["network"].startswith("constant ")
     assert {row["recipe"] for row in rows[1:]} == {"tiny"}
     table = Path("cache/utkface/shard-0000.csv").read_text().splitlines()
@@ -92,9 +93,8 @@ def test_a_constant_predictor_is_measured_by_hand(tmp_path: Path, monkeypatch: p
     crops = write_crops(tmp_path / "crops")
     train_age(age_recipe(epochs=1), crops, tmp_path / "run", device="cpu")
     constant = evaluate_utkface([tmp_path / "run"], crops)[0]
-    train = [row.age for row in crops.rows if row.split == "train"]
-    test = [row.age for row in crops.rows if row.split == "test"]
-    expected = np.mean([abs(np.median(train) - age) for age in test])
+    train, test = crops.ages[crops.indices("train")], crops.ages[crops.indices("test")]
+    expected = np.abs(np.median(train) - test).mean()
     assert constant.mae == pytest.approx(expected, abs=1e-3)
     assert constant.coverage90 is None
 

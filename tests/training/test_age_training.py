@@ -66,7 +66,8 @@ def test_a_run_leaves_weights_log_and_facts(crops: Crops, tmp_path: Path) -> Non
     progress = KillAt()
     assert train(crops, tmp_path, progress=progress)
     assert progress.steps == list(range(1, 13))
-    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, "log.csv", "recipe.json", "run.json"}
+    files = {WEIGHTS, "log.csv", "recipe.json", "run.json", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == files
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts.items() >= {"recipe": "tiny", "seed": 3, "steps": 12, "train_images": 16}.items()
     assert set(facts) >= {"commit", "hardware", "minutes", "val_mae"}

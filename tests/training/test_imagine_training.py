@@ -74,7 +74,8 @@ def test_a_run_leaves_weights_log_and_facts(folders: tuple[Crops, Path], tmp_pat
     progress = KillAt()
     assert train(folders, tmp_path, progress=progress)
     assert progress.steps == list(range(1, 9))
-    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS, "log.csv", "recipe.json", "run.json"}
+    files = {WEIGHTS, "log.csv", "recipe.json", "run.json", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == files
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts.items() >= {"recipe": "tiny-imagine", "seed": 3, "steps": 8, "train_images": 16}.items()
     assert set(progress.losses[0]) == {"adversarial", "perceptual", "hue_color", "l1", "critic"}

@@ -17,7 +17,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -52,6 +52,7 @@ class Plan:
         starts: folder that holds the runs that the blocks start from.
         run: folder of this experiment.
         device: where to compute.
+        commit: of the code that runs, not of the moment a fold ends.
     """
 
     recipe: LopoRecipe
@@ -59,6 +60,7 @@ class Plan:
     starts: Path
     run: Path
     device: Device = "auto"
+    commit: str = field(default_factory=commit)
 
     def fold_path(self, block: Block, person: str) -> Path:
         return self.run / block.faces / f"{person}.safetensors"
@@ -196,7 +198,7 @@ def run_fold(plan: Plan, block: Block, person: str) -> None:
         asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
         each = torch.stack([tuned(x).softmax(dim=1) for x in asked])  # (sets, n, 101)
     probabilities = each.reshape(-1, len(all_conditions()), *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
-    facts = {"person": person, "commit": commit(), "hardware": hardware(fabric.device.type)}
+    facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type)}
     save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
 
 
