@@ -1,0 +1,137 @@
+"""What is done to a face: what is visible stays, what is hidden is filled as the condition says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from people import people, write_people
+from synthetic import drawn_crop, write_shard
+
+from spiralage import weights
+from spiralage.datasets.crops import Crops
+from spiralage.evaluation import conditions
+from spiralage.evaluation.conditions import Condition, all_conditions, pictures_under, prepared_conditions
+from spiralage.occlusion.window import paper_mask
+from spiralage.restoration.baselines import mean_face
+from spiralage.restoration.restore import RESTORERS
+from spiralage.types import Pixels
+
+HIDDEN = paper_mask().hidden
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
+    return write_people(tmp_path_factory.mktemp("conditions") / "crops")
+
+
+@pytest.fixture(scope="module")
+def under(crops: Crops) -> dict[str, Pixels]:
+    """Label → all crops under the condition."""
+    everything = crops.take(np.arange(len(crops)))
+    return {condition.label: condition.apply(everything) for condition in all_conditions()}
+
+
+def test_the_order_of_the_table() -> None:
+    labels = [condition.label for condition in all_conditions()]
+    restored = [f"restored {name}" for name in RESTORERS if name != "none"]
+    assert labels == ["original", "masked none", "masked mean-colour", *restored]
+    assert len(set(labels)) == len(labels)
+    assert all_conditions()[0].filled_by == ""
+    assert [f"{c.name} {c.filled_by}" for c in all_conditions()[1:]] == labels[1:]
+
+
+def test_what_is_visible_is_untouched(crops: Crops, under: dict[str, Pixels]) -> None:
+    everything = crops.take(np.arange(len(crops)))
+    for pictures in under.values():
+        assert pictures.dtype == np.uint8
+        assert pictures.shape == everything.shape
+        np.testing.assert_array_equal(pictures[:, ~HIDDEN], everything[:, ~HIDDEN])
+    np.testing.assert_array_equal(under["original"], everything)
+
+
+def test_what_is_hidden_is_filled(under: dict[str, Pixels]) -> None:
+    assert not under["masked none"][:, HIDDEN].any()
+    mean = mean_face().reshape(-1, 3).astype(np.float64).mean(axis=0)
+    colours = np.unique(under["masked mean-colour"][:, HIDDEN].reshape(-1, 3), axis=0)
+    assert colours.shape == (1, 3)
+    np.testing.assert_allclose(colours[0], mean, atol=0.51)
+    restored = [pictures[:, HIDDEN] for label, pictures in under.items() if label.startswith("restored")]
+    for index, pictures in enumerate(restored):
+        assert len(np.unique(pictures)) > 10
+        assert not any(np.array_equal(pictures, other) for other in restored[:index])
+
+
+def test_a_hidden_pixel_changes_nothing(crops: Crops) -> None:
+    one = crops.take(np.array([0]))
+    other = np.where(HIDDEN[None, :, :, None], 255 - one, one)
+    for condition in all_conditions()[1:]:
+        np.testing.assert_array_equal(condition.apply(one), condition.apply(other))
+
+
+def test_pictures_come_in_order_and_in_batches(
+    crops: Crops, under: dict[str, Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditions, "BATCH", 2)
+    masked = all_conditions()[1]
+    batches = list(pictures_under(masked, crops, np.array([7, 0, 3])))
+    assert [len(batch) for batch in batches] == [2, 1]
+    np.testing.assert_array_equal(np.concatenate(batches), under["masked none"][[7, 0, 3]])
+
+
+def test_prepared_pictures_are_the_same_and_made_once(
+    crops: Crops, under: dict[str, Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        prepared = list(prepared_conditions(crops))
+        for pictures, expected in zip(prepared, under.values(), strict=True):
+            np.testing.assert_array_equal(pictures, expected)
+
+        def never(condition: Condition, pictures: Pixels) -> Pixels:
+            raise AssertionError(f"{condition.label} is made again")
+
+        monkeypatch.setattr(Condition, "apply", never)
+    made = sorted(path.name.rpartition("-")[0] for path in (crops.folder / "conditions").iterdir())
+    assert made == sorted(label.replace(" ", "-") for label in under if label != "original")
+
+
+def test_a_failure_leaves_no_half_written_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = write_people(tmp_path / "crops")
+    monkeypatch.setattr(conditions, "BATCH", 8)
+    real, calls = Condition.apply, []
+
+    def fails_at_the_second_batch(condition: Condition, pictures: Pixels) -> Pixels:
+        calls.append(len(pictures))
+        if len(calls) == 2:
+            raise RuntimeError("no more")
+        return real(condition, pictures)
+
+    monkeypatch.setattr(Condition, "apply", fails_at_the_second_batch)
+    with pytest.raises(RuntimeError, match="no more"):
+        list(prepared_conditions(crops))
+    assert calls == [8, 4]
+    assert list((crops.folder / "conditions").iterdir()) == []
+
+
+def test_other_weights_make_other_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crops = write_shard(tmp_path / "crops", people()[:1], [drawn_crop(30, np.random.default_rng(0))])
+    folder = crops.folder / "conditions"
+    shipped = weights.manifest()
+
+    def prepare_with(changed: str) -> int:
+        """How many files there are once the SHA-256 of one shipped file is another."""
+        entries = {n: e.model_copy(update={"sha256": "0" * 64}) if n == changed else e for n, e in shipped.items()}
+        monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda: entries))
+        for _ in prepared_conditions(crops):
+            pass
+        return len(list(folder.iterdir()))
+
+    filled = len(all_conditions()) - 1
+    age = next(name for name, entry in shipped.items() if entry.kind == "age")
+    assert prepare_with("") == filled
+    assert prepare_with(age) == filled
+    assert prepare_with("imagine") == 2 * filled
+    assert prepare_with("mean-face") == 3 * filled
+    assert prepare_with("") == 3 * filled
