@@ -18,7 +18,16 @@ from spiralage.errors import CheckpointError, RecipeError
 from spiralage.training import loop
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import Optimiser
-from spiralage.training.loop import NOTE_EVERY, Run, make_optimiser, resume, seed_step, set_learning_rate, share_of
+from spiralage.training.loop import (
+    NOTE_EVERY,
+    Run,
+    make_fabric,
+    make_optimiser,
+    resume,
+    seed_step,
+    set_learning_rate,
+    share_of,
+)
 
 
 class Clock:
@@ -73,10 +82,10 @@ def test_either_makes_it_due_and_starts_the_time_anew(tmp_path: Path, clock: Clo
 def test_the_time_is_out(tmp_path: Path, clock: Clock) -> None:
     run = timed_run(tmp_path, clock, minutes=2)
     clock.now += 119
-    assert not run.out_of_time()
+    assert not run.out_of_time(make_fabric("cpu"))
     clock.now += 2
-    assert run.out_of_time()
-    assert not timed_run(tmp_path, clock).out_of_time()
+    assert run.out_of_time(make_fabric("cpu"))
+    assert not timed_run(tmp_path, clock).out_of_time(make_fabric("cpu"))
 
 
 def parts() -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:

@@ -12,6 +12,7 @@ first shard that lacks its table. The tables say which pictures are done.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import itertools
 import json
@@ -258,6 +259,12 @@ class Crops:
             lacking = len(self.rows) - len(ages)
             raise DatasetError(f"{self.folder}: {lacking} of these crops have no ages; choose an age data set")
         return np.array(ages, dtype=np.int64)
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the tables, in hex: which pictures these are, in which order, of what ages."""
+        tables = (path.read_bytes() for path in sorted(self.folder.glob("shard-*.csv")))
+        return hashlib.sha256(b"".join(tables)).hexdigest()
 
     def __len__(self) -> int:
         return len(self.rows)

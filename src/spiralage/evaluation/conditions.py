@@ -83,13 +83,13 @@ def prepared_conditions(crops: Crops) -> Iterator[Pixels]:
         if condition.restorer is None:
             yield crops.take(np.arange(len(crops)))
             continue
-        path = crops.folder / "conditions" / f"{condition.label.replace(' ', '-')}-{_restorers_version()}.npy"
+        path = crops.folder / "conditions" / f"{condition.label.replace(' ', '-')}-{restorers_version()}.npy"
         if not path.exists():
             _write_condition(path, condition, crops)
         yield np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _restorers_version() -> str:
+def restorers_version() -> str:
     """Changes with the weights of any restorer."""
     hashes = sorted(entry.sha256 for entry in weights.manifest().values() if entry.kind != "age")
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]

@@ -3,7 +3,7 @@
 For each person a network is fine-tuned on all others and asked about that person's pictures under every
 condition. One file a fold, so a killed run goes on at the first fold that is missing:
 
-    RUN/FACES/identity.json        recipe, start weights, pictures: what the folds belong to
+    RUN/FACES/identity.json        recipe, start weights, crops, restorers: what the folds belong to
     RUN/FACES/views.npy            frozen layers' answers to augmented pictures, to train on
     RUN/FACES/answers.npy          … to the pictures under every condition, as they are and mirrored, to test on
     RUN/FACES/PERSON.safetensors   probabilities, (conditions, images, 101) float32
@@ -29,7 +29,7 @@ from lightning_fabric import Fabric
 from spiralage.age.backbones import AgeNetwork
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError
-from spiralage.evaluation.conditions import BATCH, all_conditions, prepared_conditions
+from spiralage.evaluation.conditions import BATCH, all_conditions, prepared_conditions, restorers_version
 from spiralage.files import sha256_of, write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.age import load_age_network
@@ -105,7 +105,8 @@ def run_lopo(plan: Plan, *, workers: int = 1, progress: Progress = lambda done, 
     """
     crops = Crops(plan.crops)
     for block in plan.recipe.blocks:
-        _claim(plan, block)
+        _claim(plan, block, crops)  # all of them before the first, which takes long
+    for block in plan.recipe.blocks:
         persons = persons_of(crops)
         missing = [person for person in persons if not plan.fold_path(block, person).exists()]
         if missing:
@@ -124,19 +125,23 @@ def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> It
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         futures = [pool.submit(run_fold, plan, block, person) for person in persons]
-        for future in as_completed(futures):
-            future.result()
-            yield
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield
+        finally:
+            pool.shutdown(cancel_futures=True)  # one failed: what waits must not run first
 
 
-def _claim(plan: Plan, block: Block) -> None:
+def _claim(plan: Plan, block: Block, crops: Crops) -> None:
     """Write down what the folder's folds belong to, or find that they belong to something else."""
     path = plan.run / block.faces / "identity.json"
     identity = {
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
         "start": sha256_of(_start(plan, block) / WEIGHTS),
-        "images": len(Crops(plan.crops)),
+        "crops": crops.identity,
         "conditions": [condition.label for condition in all_conditions()],
+        "restorers": restorers_version(),
     }
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != identity:
         raise CheckpointError(f"{path.parent} holds another experiment; choose another folder with --run, or remove it")

@@ -130,6 +130,7 @@ def train_age(
     facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
     run = Run(folder, recipe, fabric.device.type, minutes, writes=fabric.is_global_zero)
     if run.is_complete:
+        run.check_finished(facts)
         return True
     torch.manual_seed(recipe.seed)
     network = channels_last(build_age_network(recipe))
@@ -171,7 +172,7 @@ def train_age(
             mae = validation_mae(average.module, phase.crops, "val", fabric)
             run.log(done, {"loss": loss.item(), "val_mae": mae})
             network.train()
-        stop = run.out_of_time()
+        stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done / phase.every(1)) or stop):
             run.save(parts, optimisers, done, facts)
         if done < steps and stop:

@@ -147,7 +147,7 @@ def train_imagine(
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
             run.log(done, values | {"spread": generated.detach().float().std(dim=0).mean().item()})
-        stop = run.out_of_time()
+        stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
             run.save(parts, optimisers, done)
         if done < steps and stop:

@@ -173,15 +173,27 @@ class Run:
     @property
     def is_complete(self) -> bool:
         """True once the trained weights are written."""
-        return (self.folder / "run.json").exists() and (self.folder / WEIGHTS).exists()
+        return self._record.exists() and (self.folder / WEIGHTS).exists()
+
+    def check_finished(self, facts: Mapping[str, Any]) -> None:
+        """Refuse a finished run of other facts; raises CheckpointError."""
+        check_facts(self._record, json.loads(self._record.read_text(encoding="utf-8")), facts)
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "run.json"
 
     @property
     def seconds(self) -> float:
         """Training time so far, earlier sittings included."""
         return self.seconds_before + time.monotonic() - self._start
 
-    def out_of_time(self) -> bool:
-        return self.minutes is not None and time.monotonic() - self._start > self.minutes * 60
+    def out_of_time(self, fabric: Fabric) -> bool:
+        """True once the minutes are over, by the clock of the first process: all must stop at the same step."""
+        if self.minutes is None:
+            return False
+        over: bool = fabric.broadcast(time.monotonic() - self._start > self.minutes * 60)
+        return over
 
     def due_to_save(self, epoch: float) -> bool:
         """True once every ``save_every_s`` seconds and every ``save_every_epochs`` epochs of the recipe."""
@@ -244,7 +256,7 @@ class Run:
             "minutes": round(self.seconds / 60, 1),
             **facts,
         }
-        write_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
+        write_text(self._record, json.dumps(record, indent=2) + "\n")
         self.checkpoint.unlink(missing_ok=True)
         self._board.close()
 
@@ -263,13 +275,20 @@ def resume(
     if not run.checkpoint.exists():
         return 0
     meta = load_checkpoint(run.checkpoint, parts, optimisers)
-    for name, value in facts.items():
-        if meta.get(name) != value:
-            raise CheckpointError(
-                f"{run.checkpoint} has {name} {meta.get(name)}, not {value}; choose another run folder"
-            )
+    check_facts(run.checkpoint, meta, facts)
     run.seconds_before = meta["seconds"]
     return int(meta["step"])
+
+
+def check_facts(path: Path, had: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run of other facts; what was written before a fact existed passes.
+
+    Raises:
+        CheckpointError: a fact is another.
+    """
+    for name, value in facts.items():
+        if had.get(name, value) != value:
+            raise CheckpointError(f"{path} has {name} {had[name]}, not {value}; choose another run folder")
 
 
 def load_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:
