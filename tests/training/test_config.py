@@ -196,7 +196,7 @@ def test_the_loss_is_mean_variance_unless_it_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_loss_is_told_with_those_that_there_are(tmp_path: Path) -> None:
     path = changed(tmp_path, AGE, "mean = 0.2", 'name = "focal"')
-    with pytest.raises(RecipeError, match=r"loss: .*'focal'.*'mean-variance', 'cross-entropy', 'dldl'"):
+    with pytest.raises(RecipeError, match="loss: name must be mean-variance, cross-entropy or dldl"):
         load_recipe(path, AgeRecipe)
 
 
