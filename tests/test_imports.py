@@ -20,14 +20,20 @@ ALLOWED = {
     "provenance": set(),
     "faces": BASE | {"image_io", "model_files"},
     "occlusion": BASE | {"faces", "restoration.baselines"},
-    "restoration": BASE | {"weights", "runtime"},
+    "restoration": BASE | {"weights", "runtime", "occlusion.window"},
     "age": BASE | {"runtime"},
     "pipeline": BASE | {"image_io", "faces", "occlusion", "restoration", "age"},
     "report": BASE,
     "datasets": BASE | {"image_io", "faces"},
 }
 RESEARCH = ("training", "evaluation")
-TORCH_MODULES = {"age/backbones.py", "age/mobilenet.py", "restoration/imagine.py", "restoration/critics.py"}
+TORCH_MODULES = {
+    "age/backbones.py",
+    "age/mobilenet.py",
+    "restoration/imagine.py",
+    "restoration/critics.py",
+    "restoration/slices.py",
+}
 
 
 def imports_of(path: Path) -> set[str]:

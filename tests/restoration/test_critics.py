@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spiralage.restoration.critics import PatchCritic
+from spiralage.restoration.critics import DenseCritic, PatchCritic
 from spiralage.restoration.imagine import ImagineGenerator
 from spiralage.training.losses import adversarial_loss
 
@@ -51,3 +51,39 @@ def test_the_gradient_reaches_every_weight_of_the_generator() -> None:
         assert weight.grad is not None, name
         assert weight.grad.abs().sum() > 0, name
     assert all(p.grad is None for p in critic.parameters())
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_dense_critic_judges_whole_pictures(size: int) -> None:
+    assert DenseCritic(8, 4)(torch.rand(3, 3, size, size)).shape == (3, 1)
+
+
+def test_a_dense_layer_sees_all_maps_before_it() -> None:
+    critic = DenseCritic(8, 4, blocks=2, layers=3)
+    seen = [m.in_channels for m in critic.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    assert seen == [8, 12, 16, 10, 14, 18]  # 20 and 22 maps are halved after each block
+
+
+def test_all_of_the_dense_critic_has_spectral_norm_one() -> None:
+    torch.manual_seed(0)
+    critic = DenseCritic(8, 4, blocks=2, layers=2).train()
+    with torch.no_grad():
+        for _ in range(50):
+            critic(torch.rand(1, 3, 32, 32))
+    layers = [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 1 + 2 * (2 + 1) + 1
+    for layer in layers:
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item() == pytest.approx(1, abs=0.02)
+
+
+def test_the_dense_critic_learns_to_tell_noise_from_flat_pictures() -> None:
+    torch.manual_seed(0)
+    critic = DenseCritic(8, 4, blocks=2, layers=2)
+    optimiser = torch.optim.Adam(critic.parameters(), 0.01)
+    for _ in range(30):
+        noise, flat = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 1, 1).expand(4, 3, 16, 16)
+        loss = adversarial_loss(critic(noise), real=True) + adversarial_loss(critic(flat), real=False)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert critic(torch.rand(8, 3, 16, 16)).min() > critic(torch.rand(8, 3, 1, 1).expand(8, 3, 16, 16)).max()

@@ -15,10 +15,12 @@ from spiralage.training.config import CrossEntropy, DistributionLearning, MeanVa
 from spiralage.training.losses import (
     adversarial_loss,
     distribution_loss,
+    gram,
     hue_color_loss,
     make_age_loss,
     mean_variance_loss,
     perceptual_loss,
+    style_loss,
 )
 from spiralage.types import Doubles
 
@@ -204,3 +206,30 @@ def test_adversarial_by_hand() -> None:
     generated = (math.log(2) + math.log(1 + math.exp(2))) / 2
     assert adversarial_loss(logits, real=True).item() == pytest.approx(real)
     assert adversarial_loss(logits, real=False).item() == pytest.approx(generated)
+
+
+def test_gram_by_hand() -> None:
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, -1.0]]]])  # 2 channels, 2 pixels
+    expected = torch.tensor([[[5.0, 1.0], [1.0, 10.0]]]) / 4
+    torch.testing.assert_close(gram(features), expected)
+
+
+def test_style_loss_does_not_see_where() -> None:
+    torch.manual_seed(0)
+    layers = [torch.randn(2, 3, 4, 6), torch.randn(2, 5, 2, 3)]
+    moved = [layer.flip(3).roll(1, 2) for layer in layers]
+    assert style_loss(moved, layers).item() == pytest.approx(0, abs=1e-6)
+    assert perceptual_loss(moved, layers).item() > 0.1
+
+
+def test_style_loss_is_the_mean_over_layers() -> None:
+    ones, zeros = torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)
+    assert style_loss([ones], [zeros]).item() == pytest.approx(9 / 18)  # every entry of the Gram matrix
+    assert style_loss([ones, zeros], [zeros, zeros]).item() == pytest.approx(9 / 36)
+
+
+def test_the_gradient_of_style_loss_is_right() -> None:
+    torch.manual_seed(0)
+    real = [torch.randn(1, 2, 3, 3, dtype=torch.float64) + 1]
+    generated = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: style_loss([x], real), (generated,))

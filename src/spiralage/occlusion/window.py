@@ -11,7 +11,12 @@ from spiralage.types import CROP_SIZE, Mask, Occlusion
 
 @dataclass(frozen=True)
 class Window:
-    """An axis-parallel rectangle of crop pixels, [x, x + width) × [y, y + height).
+    """An axis-parallel rectangle of a square frame's pixels, [x, x + width) × [y, y + height).
+
+    Args:
+        x, y: its first column and row.
+        width, height: pixels.
+        frame: side of the frame, pixels; the crop's by default.
 
     >>> Window(64, 16, 128, 128).slices
     (slice(16, 144, None), slice(64, 192, None))
@@ -21,16 +26,42 @@ class Window:
     y: int
     width: int
     height: int
+    frame: int = CROP_SIZE
 
     def __post_init__(self) -> None:
-        fits = 0 <= self.x < self.x + self.width <= CROP_SIZE and 0 <= self.y < self.y + self.height <= CROP_SIZE
+        fits = 0 <= self.x < self.right <= self.frame and 0 <= self.y < self.bottom <= self.frame
         if not fits:
-            raise ValueError(f"a window must lie inside the {CROP_SIZE}×{CROP_SIZE} crop, got {self}")
+            raise ValueError(f"a window must lie inside the {self.frame}×{self.frame} crop, got {self}")
+
+    @property
+    def right(self) -> int:
+        """The first column beyond it."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row beyond it."""
+        return self.y + self.height
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index a picture with."""
-        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+        """Rows and columns, to index a picture of the frame with."""
+        return slice(self.y, self.bottom), slice(self.x, self.right)
+
+    def slices_in(self, outer: Window) -> tuple[slice, slice]:
+        """Rows and columns, to index a picture of the window ``outer`` with."""
+        rows, columns = slice(self.y - outer.y, self.bottom - outer.y), slice(self.x - outer.x, self.right - outer.x)
+        return rows, columns
+
+    def in_frame(self, frame: int) -> Window:
+        """The same window of the same picture in a frame of another size, rounded to whole pixels.
+
+        >>> Window(64, 16, 128, 128).in_frame(128)
+        Window(x=32, y=8, width=64, height=64, frame=128)
+        """
+        x, y, right, bottom = (round(v * frame / self.frame) for v in (self.x, self.y, self.right, self.bottom))
+        x, y = min(x, frame - 1), min(y, frame - 1)
+        return Window(x, y, max(right - x, 1), max(bottom - y, 1), frame)
 
 
 PAPER_WINDOW = Window(64, 16, 128, 128)

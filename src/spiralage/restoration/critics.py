@@ -35,3 +35,47 @@ class PatchCritic(nn.Module):
         """(N, 3, S, S) each, float in [0, 1] → (N, 1, S/8 − 2, S/8 − 2) logits, positive = real."""
         logits: Tensor = self.body(torch.cat([picture, visible], dim=1) * 2 - 1)
         return logits
+
+
+class DenseCritic(nn.Module):
+    """A small DenseNet (Huang et al. 2017) with spectral norm that judges whole pictures.
+
+    A stem of stride 2, then blocks in which every convolution sees all maps before it, with a halving
+    between them. The paper says "DenseNet-like" and gives no sizes.
+
+    Args:
+        width: channels of the stem.
+        growth: channels that each convolution adds.
+        blocks: how many dense blocks.
+        layers: convolutions in each.
+
+    Example:
+        >>> DenseCritic(8, 4)(torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(self, width: int = 64, growth: int = 32, blocks: int = 4, layers: int = 4) -> None:
+        super().__init__()
+        parts: list[nn.Module] = [spectral_norm(nn.Conv2d(3, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        channels = width
+        for _ in range(blocks):
+            parts += [_DenseLayer(channels + i * growth, growth) for i in range(layers)]
+            grown = channels + layers * growth
+            channels = grown // 2
+            parts += [spectral_norm(nn.Conv2d(grown, channels, 1)), nn.LeakyReLU(0.2), nn.AvgPool2d(2)]
+        self.body = nn.Sequential(*parts)
+        self.head = spectral_norm(nn.Linear(channels, 1))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """(N, 3, S, S) float in [0, 1], S ≥ 2^(blocks + 1) → (N, 1) logits, positive = real."""
+        logits: Tensor = self.head(self.body(picture * 2 - 1).mean(dim=(2, 3)))
+        return logits
+
+
+class _DenseLayer(nn.Module):
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(spectral_norm(nn.Conv2d(channels, growth, 3, padding=1)), nn.LeakyReLU(0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.body(x)], dim=1)

@@ -1,4 +1,4 @@
-"""The losses of the age networks and of ImagineGAN: plain functions of tensors."""
+"""The losses of the age networks and of SpiralNet: plain functions of tensors."""
 
 from __future__ import annotations
 
@@ -120,6 +120,28 @@ def perceptual_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tens
     """
     distances = [F.l1_loss(a, b) for a, b in zip(generated, real, strict=True)]
     return torch.stack(distances).mean()
+
+
+def gram(features: Tensor) -> Tensor:
+    """The Gram matrix of a layer's activations (Gatys et al. 2016, equation 3), over channels × pixels.
+
+    Args:
+        features: (N, C, H, W).
+
+    Returns:
+        (N, C, C).
+    """
+    flat = (features if features.dtype == torch.float64 else features.float()).flatten(2)  # (N, C, H·W)
+    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+
+
+def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean over layers of the L1 distance between Gram matrices: which features occur together, not where.
+
+    Args:
+        generated, real: the same layers, (N, C, H, W) each; heights and widths may differ between the two.
+    """
+    return perceptual_loss([gram(layer) for layer in generated], [gram(layer) for layer in real])
 
 
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:

@@ -1,0 +1,168 @@
+"""SliceGAN's generator (Guo et al., ECCV 2020): one slice of the spiral from what is imagined there.
+
+    imaginary slice → encoder → AdaIN (style of the strip beside it) → residual blocks → decoder → slice
+                                                     SPADE (what is visible) ↗
+
+Needs PyTorch (extra ``train``). What depends on the visible window alone, the modulation of both SPADEs, is
+computed once per picture by ``ContextEncoder``, not once per slice.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.restoration.imagine import DilatedBlock
+
+Modulation: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+"""γ and β at the decoder's quarter resolution, then at its half resolution."""
+
+SHRINK = 4
+"""The encoder's features are a quarter of the slice in height and width."""
+
+
+def statistics(features: Tensor) -> Tensor:
+    """Mean and deviation of every channel over its pixels: what AdaIN calls a style.
+
+    Args:
+        features: (N, C, H, W) float.
+
+    Returns:
+        (N, 2C) float: C means, then C deviations.
+    """
+    mean = features.mean(dim=(2, 3))
+    deviation = (features - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-5).sqrt()
+    return torch.cat([mean, deviation], dim=1)
+
+
+def adain(content: Tensor, style: Tensor) -> Tensor:
+    """Adaptive instance normalisation (Huang and Belongie 2017, equation 8).
+
+    σ(style) · (content − μ(content)) / σ(content) + μ(style), per channel.
+
+    Args:
+        content: (N, C, H, W) float.
+        style: (N, 2C) float, as ``statistics`` gives it.
+
+    Example:
+        >>> style = torch.tensor([[3.0, 2.0]])
+        >>> statistics(adain(torch.rand(1, 1, 8, 8), style)).round(decimals=2)
+        tensor([[3., 2.]])
+    """
+    mean, deviation = style[:, :, None, None].chunk(2, dim=1)
+    own_mean, own_deviation = statistics(content)[:, :, None, None].chunk(2, dim=1)
+    return deviation * (content - own_mean) / own_deviation + mean
+
+
+def spade(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    """Spatially adaptive normalisation (Park et al. 2019, equation 1), with instance norm.
+
+    (1 + γ) · (x − μ(x)) / σ(x) + β, with γ and β brought to x's height and width.
+
+    Args:
+        x: (N, C, H, W) float.
+        gamma, beta: (N, C, h, w) float.
+    """
+    size = x.shape[2:]
+    gamma, beta = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in (gamma, beta))
+    return F.instance_norm(x) * (1 + gamma) + beta
+
+
+class ContextEncoder(nn.Module):
+    """What is visible → how the slice generator's decoder is modulated.
+
+    Args:
+        width: channels of the slice generator's residual blocks.
+    """
+
+    def __init__(self, width: int = 256) -> None:
+        super().__init__()
+        hidden = max(width // 4, 8)
+        self.at_quarter = _Branch(SHRINK, hidden, width)
+        self.at_half = _Branch(SHRINK // 2, hidden, width // 2)
+
+    def forward(self, visible: Tensor) -> Modulation:
+        """The modulation of every slice of a picture.
+
+        Args:
+            visible: (N, 3, S, S) float in [0, 1], the window alone, resized to a square.
+
+        Returns:
+            γ, β (N, width, S/4, S/4) and γ, β (N, width/2, S/2, S/2).
+        """
+        picture = visible * 2 - 1
+        return (*self.at_quarter(picture), *self.at_half(picture))
+
+
+class _Branch(nn.Module):
+    def __init__(self, shrink: int, hidden: int, channels: int) -> None:
+        super().__init__()
+        self.shrink = shrink
+        self.shared = nn.Sequential(nn.Conv2d(3, hidden, 3, padding=1), nn.ReLU())
+        self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.shared(F.avg_pool2d(picture, self.shrink))
+        return self.gamma(x), self.beta(x)
+
+
+class SliceGenerator(nn.Module):
+    """Imaginary slice, style and modulation in, slice out; of any height and width.
+
+    Args:
+        width: channels of the residual blocks; 256 in the paper.
+        blocks: how many of them; 6 in the paper.
+        style_channels: channels of the features that styles are taken from; where they are not ``width``, a
+            linear layer brings one to the other.
+
+    Example:
+        >>> generator, context = SliceGenerator(16, 1), ContextEncoder(16)
+        >>> strip, style = torch.rand(1, 3, 30, 128), torch.rand(1, 32)
+        >>> generator(strip, style, *context(torch.rand(1, 3, 64, 64))).shape
+        torch.Size([1, 3, 30, 128])
+    """
+
+    def __init__(self, width: int = 256, blocks: int = 6, style_channels: int | None = None) -> None:
+        super().__init__()
+        quarter, half, channels = width // 4, width // 2, style_channels or width
+        self.encoder = nn.Sequential(
+            *_normed(nn.Conv2d(3, quarter, 7, padding=3)),
+            *_normed(nn.Conv2d(quarter, half, 4, 2, 1)),
+            nn.Conv2d(half, width, 4, 2, 1),
+        )
+        self.style = nn.Identity() if channels == width else nn.Linear(2 * channels, 2 * width)
+        self.blocks = nn.Sequential(*(DilatedBlock(width) for _ in range(blocks)))
+        self.to_half = nn.ConvTranspose2d(width, half, 4, 2, 1)
+        self.to_full = nn.ConvTranspose2d(half, quarter, 4, 2, 1)
+        self.to_picture = nn.Conv2d(quarter, 3, 7, padding=3)
+
+    def forward(
+        self, strip: Tensor, style: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
+    ) -> Tensor:
+        """Paint a slice.
+
+        Args:
+            strip: the imaginary slice, (N, 3, H, W) float in [0, 1].
+            style: ``statistics`` of the features of the strip beside it, (N, 2·style_channels) float.
+            gamma4, beta4, gamma2, beta2: ``ContextEncoder``'s modulation.
+
+        Returns:
+            (N, 3, H, W) float in [0, 1].
+        """
+        height, width = strip.shape[2:]
+        # The encoder halves twice; a slice that is cut at the border may not divide by 4.
+        padded = F.pad(strip * 2 - 1, (0, -width % SHRINK, 0, -height % SHRINK), mode="replicate")
+        x = F.relu(adain(self.encoder(padded), self.style(style)))  # (N, width, H/4, W/4)
+        x = self.blocks(x)
+        x = self.to_half(F.relu(spade(x, gamma4, beta4)))
+        x = self.to_full(F.relu(spade(x, gamma2, beta2)))
+        picture: Tensor = torch.sigmoid(self.to_picture(F.relu(F.instance_norm(x))))
+        return picture[:, :, :height, :width]
+
+
+def _normed(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
+    return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()

@@ -1,0 +1,142 @@
+"""The spiral (Guo et al., ECCV 2020): a window grows outward, slice by slice, until it is the whole frame.
+
+Pure geometry and the walk itself, for NumPy arrays and PyTorch tensors alike: training and inference walk
+the same way. Pictures are channels first, (N, 3, height, width), float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from spiralage.occlusion.window import Window
+
+Side: TypeAlias = Literal["left", "up", "right", "down"]
+TURN: tuple[Side, ...] = ("left", "up", "right", "down")
+"""The order of the sides within one turn."""
+
+Picture = TypeVar("Picture")
+Paint: TypeAlias = Callable[[Picture, Picture], Picture]
+Join: TypeAlias = Callable[[Sequence[Any], int], Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the spiral.
+
+    Args:
+        turn: which turn it belongs to, from 0 on.
+        side: where the window grows.
+        strip: what is filled: as long as that side of the window, as thick as a slice, cut at the border.
+        style: the strip of what is known already, on the other side of the edge, whose style is taken; as
+            thick as a slice, or as the window is if it is thinner.
+        after: the window with the strip.
+    """
+
+    turn: int
+    side: Side
+    strip: Window
+    style: Window
+    after: Window
+
+
+def spiral(window: Window, thickness: int = 32) -> tuple[Step, ...]:
+    """The steps from a window to its frame: turn after turn left, up, right, down.
+
+    Steps that reach the border are cut there; sides that have reached it are skipped. A 128×128 window
+    needs 2 (in the middle) to 4 turns (in a corner) of a 256×256 frame with slices of 32 pixels.
+
+    Args:
+        window: what is visible; anywhere, of any shape.
+        thickness: of a slice, pixels (τ in the paper).
+
+    Example:
+        >>> [(step.side, step.strip.width, step.strip.height) for step in spiral(Window(64, 64, 128, 128))][:4]
+        [('left', 32, 128), ('up', 160, 32), ('right', 32, 160), ('down', 192, 32)]
+    """
+    if thickness < 1:
+        raise ValueError(f"a slice is at least 1 pixel thick, got {thickness}")
+    steps: list[Step] = []
+    turn = 0
+    while (window.width, window.height) != (window.frame, window.frame):
+        for side in TURN:
+            if _room(window, side):
+                steps.append(_step(window, turn, side, thickness))
+                window = steps[-1].after
+        turn += 1
+    return tuple(steps)
+
+
+def _room(window: Window, side: Side) -> int:
+    """Pixels between a side of the window and the frame's border."""
+    rooms = {"left": window.x, "up": window.y, "right": window.frame - window.right}
+    return rooms.get(side, window.frame - window.bottom)
+
+
+def _step(at: Window, turn: int, side: Side, thickness: int) -> Step:
+    thick, frame = min(thickness, _room(at, side)), at.frame
+    if side in ("left", "right"):
+        known = min(thickness, at.width)
+        x, style_x = (at.x - thick, at.x) if side == "left" else (at.right, at.right - known)
+        strip = Window(x, at.y, thick, at.height, frame)
+        style = Window(style_x, at.y, known, at.height, frame)
+        after = Window(min(x, at.x), at.y, at.width + thick, at.height, frame)
+    else:
+        known = min(thickness, at.height)
+        y, style_y = (at.y - thick, at.y) if side == "up" else (at.bottom, at.bottom - known)
+        strip = Window(at.x, y, at.width, thick, frame)
+        style = Window(at.x, style_y, at.width, known, frame)
+        after = Window(at.x, min(y, at.y), at.width, at.height + thick, frame)
+    return Step(turn, side, strip, style, after)
+
+
+def slice_operator(picture: Any, at: Window, strip: Window) -> Any:
+    """Cut a strip from a picture.
+
+    Args:
+        picture: (N, 3, height, width), what the window ``at`` shows.
+        at: where in the frame the picture lies.
+        strip: what to cut, inside ``at``.
+    """
+    rows, columns = strip.slices_in(at)
+    return picture[..., rows, columns]
+
+
+def extrapolate_operator(picture: Any, strip: Any, side: Side, join: Join = np.concatenate) -> Any:
+    """Attach a slice to a side of a picture; undone by ``slice_operator``.
+
+    Args:
+        picture, strip: (N, 3, height, width), equally long at that side.
+        side: where the strip goes.
+        join: ``numpy.concatenate`` or ``torch.cat``.
+    """
+    parts = (strip, picture) if side in ("left", "up") else (picture, strip)
+    return join(parts, -1 if side in ("left", "right") else -2)
+
+
+def grow(
+    visible: Any, imagined: Any, window: Window, paint: Paint[Any], *, thickness: int = 32, join: Join = np.concatenate
+) -> Iterator[tuple[Step, Any, Any]]:
+    """Walk the spiral: at each step paint a slice and attach it.
+
+    Args:
+        visible: what the window shows, (N, 3, window.height, window.width).
+        imagined: the imagined whole, (N, 3, frame, frame).
+        window: where ``visible`` lies.
+        paint: (imaginary slice, style slice) → slice, of the imaginary slice's shape.
+        thickness: of a slice, pixels.
+        join: ``numpy.concatenate`` or ``torch.cat``, as the pictures are.
+
+    Yields:
+        Each step, its slice, and the picture after it, (N, 3, step.after.height, step.after.width). What
+        was known before a step is never changed by it.
+    """
+    picture, at = visible, window
+    for step in spiral(window, thickness):
+        style = slice_operator(picture, at, step.style)
+        strip = paint(imagined[(..., *step.strip.slices)], style)
+        picture, at = extrapolate_operator(picture, strip, step.side, join), step.after
+        yield step, strip, picture
