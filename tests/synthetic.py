@@ -28,7 +28,7 @@ def drawn_crop(years: int, rng: np.random.Generator) -> Pixels:
     return np.asarray(blobs + np.uint8(2 * years), np.uint8)
 
 
-def write_crops(folder: Path) -> Crops:
+def write_crops(folder: Path, data: str = "utkface") -> Crops:
     """16 pictures to train on, 4 to validate, 2 to test."""
     rng = np.random.default_rng(0)
     ages = [10 + 80 * (index % 2) + index % 5 for index in range(len(SPLITS))]  # young or old
@@ -36,17 +36,17 @@ def write_crops(folder: Path) -> Crops:
         Row(f"{index}.jpg", f"{index}.jpg", years, None, None, split)
         for index, (years, split) in enumerate(zip(ages, SPLITS, strict=True))
     ]
-    return write_shard(folder, rows, [drawn_crop(years, rng) for years in ages])
+    return write_shard(folder, rows, [drawn_crop(years, rng) for years in ages], data)
 
 
-def write_shard(folder: Path, rows: list[Row], pictures: list[Pixels]) -> Crops:
+def write_shard(folder: Path, rows: list[Row], pictures: list[Pixels], data: str = "utkface") -> Crops:
     """A finished folder of crops with one shard, in the documented format."""
     folder.mkdir(parents=True)
     np.save(folder / "shard-0000.npy", np.stack(pictures))
     header = [field.name for field in fields(Row)] + ["found_by"]
     lines = [",".join("" if value is None else str(value) for value in (*astuple(row), "fake")) for row in rows]
     (folder / "shard-0000.csv").write_text("\n".join([",".join(header), *lines]) + "\n")
-    (folder / "complete.json").write_text(json.dumps({"images": len(rows), "detector": "fake"}) + "\n")
+    (folder / "complete.json").write_text(json.dumps({"data": data, "images": len(rows), "detector": "fake"}) + "\n")
     return Crops(folder)
 
 

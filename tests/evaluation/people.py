@@ -29,7 +29,7 @@ def people() -> list[Row]:
 def write_people(folder: Path) -> Crops:
     """Their finished crops."""
     rng = np.random.default_rng(1)
-    return write_shard(folder, people(), [drawn_crop(row.age or 0, rng) for row in people()])
+    return write_shard(folder, people(), [drawn_crop(row.age or 0, rng) for row in people()], "fgnet")
 
 
 def write_archive(path: Path) -> None:

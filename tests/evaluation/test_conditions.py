@@ -93,7 +93,7 @@ def test_prepared_pictures_are_the_same_and_made_once(
             raise AssertionError(f"{condition.label} is made again")
 
         monkeypatch.setattr(Condition, "apply", never)
-    made = sorted(path.name.rpartition("-")[0] for path in (crops.folder / "conditions").iterdir())
+    made = sorted(path.name.rsplit("-", 2)[0] for path in (crops.folder / "conditions").iterdir())
     assert made == sorted(label.replace(" ", "-") for label in under if label != "original")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.errors import CheckpointError, ModelFileError
+from spiralage.errors import CheckpointError, DatasetError, ModelFileError
 from spiralage.evaluation import lopo
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.lopo import Plan, pictures_of, read_predictions, run_lopo
@@ -31,7 +32,7 @@ from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.training.age import build_age_network, load_age_network
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.config import LopoRecipe, load_recipe
-from spiralage.training.loop import WEIGHTS
+from spiralage.training.loop import RECORD, WEIGHTS
 from spiralage.types import Pixels
 
 COLUMNS = [
@@ -58,7 +59,6 @@ size = 32
 LOPO = """
 name = "tiny-lopo"
 estimator = "Tiny"
-pretraining = "blobs"
 seed = 7
 mirror = true
 [fine_tuning]
@@ -90,7 +90,7 @@ class Experiment:
 
     def plan(self, run: Path) -> Plan:
         recipe = load_recipe(self.folder / "tiny-lopo.toml", LopoRecipe)
-        return Plan(recipe, self.folder / "cache" / "fgnet", self.folder / "runs", run, "cpu")
+        return Plan(recipe, self.folder / "cache" / "fgnet", self.folder / "runs", run, "cpu", partial=True)
 
     @property
     def run(self) -> Path:
@@ -292,7 +292,7 @@ def test_another_experiment_is_refused(
     ):
         other = tmp_path / f"{number}.toml"
         other.write_text(LOPO.replace(old, new))
-        assert main(["evaluate", "lopo", str(other), "--run", "runs/tiny-lopo", "--device", "cpu"]) == 1
+        assert main(["evaluate", "lopo", str(other), "--run", "runs/tiny-lopo", "--device", "cpu", "--partial"]) == 1
         (error,) = capsys.readouterr().err.strip().splitlines()
         assert "runs/tiny-lopo/unmasked holds another experiment; choose another folder with --run" in error
     assert times(experiment.run) == before
@@ -304,9 +304,37 @@ def test_a_missing_start_run_is_one_clear_line(
 ) -> None:
     monkeypatch.chdir(experiment.folder)
     (tmp_path / "lopo.toml").write_text(LOPO.replace('"tiny"', '"missing"'))
-    assert main(["evaluate", "lopo", str(tmp_path / "lopo.toml"), "--run", str(tmp_path / "run")]) == 1
+    assert main(["evaluate", "lopo", str(tmp_path / "lopo.toml"), "--run", str(tmp_path / "run"), "--partial"]) == 1
     (error,) = capsys.readouterr().err.strip().splitlines()
     assert "runs/missing: no finished run; run: spiralage train age recipes/missing.toml" in error
+
+
+def test_a_start_that_has_seen_fgnet_is_refused(experiment: Experiment, tmp_path: Path) -> None:
+    plan = experiment.plan(tmp_path / "run")
+    shutil.copytree(plan.starts, tmp_path / "starts")
+    record = tmp_path / "starts" / "tiny" / RECORD
+    record.write_text(record.read_text().replace('"utkface"', '"fgnet"'))
+    leaking = dataclasses.replace(plan, starts=tmp_path / "starts")
+    with pytest.raises(CheckpointError, match="tiny has learned from FG-NET"):
+        run_lopo(leaking)
+    other = dataclasses.replace(leaking, recipe=plan.recipe.model_copy(update={"blocks": plan.recipe.blocks[1:]}))
+    record = tmp_path / "starts" / "tiny-masked" / RECORD
+    record.write_text(record.read_text().replace('"UTKFace"', '"FG-NET"'))  # what its own start had learned from
+    with pytest.raises(CheckpointError, match="tiny-masked has learned from FG-NET"):
+        run_lopo(other)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_part_of_fgnet_must_be_asked_for(experiment: Experiment, tmp_path: Path) -> None:
+    plan = dataclasses.replace(experiment.plan(tmp_path / "run"), partial=False)
+    with pytest.raises(DatasetError, match=r"has 12 images of 3 persons, FG-NET 1002 of 82; .* --partial"):
+        run_lopo(plan)
+
+
+def test_crops_of_another_data_set_are_refused(experiment: Experiment, tmp_path: Path) -> None:
+    plan = dataclasses.replace(experiment.plan(tmp_path / "run"), crops=experiment.folder / "cache" / "utkface")
+    with pytest.raises(DatasetError, match="holds crops of utkface, not of fgnet"):
+        run_lopo(plan)
 
 
 class LeftSide(nn.Module):
@@ -359,17 +387,17 @@ def test_processes_compute_the_same(experiment: Experiment, tmp_path: Path) -> N
         if parameter.ndim > 1:
             nn.init.kaiming_normal_(parameter)
     save_tensors(tmp_path / "mobile" / WEIGHTS, start.state_dict(), {"recipe": recipe.model_dump(mode="json")})
+    (tmp_path / "mobile" / RECORD).write_text('{"data": ["utkface"], "pretrained": ""}')
     values = {
         "name": "mobile-lopo",
         "estimator": "MobileNet",
-        "pretraining": "nothing",
         "seed": 7,
         "fine_tuning": {"epochs": 1, "batch": 4, "freeze": 12, "optimiser": {"learning_rate": 1e-3}},
         "blocks": [{"faces": "masked", "start": "mobile"}],
     }
     settings = LopoRecipe.model_validate(values)
     for workers in (1, 2):
-        plan = Plan(settings, experiment.crops.folder, tmp_path, tmp_path / str(workers), "cpu")
+        plan = Plan(settings, experiment.crops.folder, tmp_path, tmp_path / str(workers), "cpu", partial=True)
         done: list[int] = []
         run_lopo(plan, workers=workers, progress=lambda now, total, what: done.append(now))  # noqa: B023
         assert done[-3:] == [1, 2, 3]

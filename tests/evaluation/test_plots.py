@@ -60,8 +60,8 @@ def test_cumulative_score_counts_the_limit_itself(axes: Axes) -> None:
 def test_a_row_of_plots_for_each_block(tmp_path: Path) -> None:
     p = np.full((3, 101), 1 / 101, np.float32)
     ages = np.array([1.0, 40.0, 69.0])
-    one = Predictions(Block(faces="unmasked", start="a"), {"original": p, "masked none": p}, ("c",), ("h",))
-    two = Predictions(Block(faces="masked", start="b"), {"original": p, "masked none": p}, ("c",), ("h",))
+    one = Predictions(Block(faces="unmasked", start="a"), "x", {"original": p, "masked none": p}, ("c",), ("h",))
+    two = Predictions(Block(faces="masked", start="b"), "x", {"original": p, "masked none": p}, ("c",), ("h",))
     heights = []
     for name, blocks in (("one.png", [one]), ("two.png", [one, two])):
         write_plots(tmp_path / "plots" / name, "title", ages, blocks)

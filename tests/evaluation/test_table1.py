@@ -41,7 +41,6 @@ def plan_of(crops: Crops, **changes: object) -> Plan:
     values = {
         "name": "by-hand",
         "estimator": "Oracle",
-        "pretraining": "nothing",
         "seed": 7,
         "fine_tuning": {"epochs": 1, "batch": 1, "optimiser": {"learning_rate": 1}},
         "blocks": [{"faces": "unmasked", "start": "x"}],
@@ -60,7 +59,7 @@ def off_by(crops: Crops, years: dict[str, int], faces: str = "unmasked") -> Pred
     """Sure answers, so many years too high under each condition; right where nothing is said."""
     answers = {c.label: sure_of(crops.ages + years.get(c.label, 0)) for c in all_conditions()}
     block = Block.model_validate({"faces": faces, "start": "x"})
-    return Predictions(block, answers, ("abc", "def"), ("cpu", "gpu"))
+    return Predictions(block, "nothing → FG-NET, " + block.faces, answers, ("abc", "def"), ("cpu", "gpu"))
 
 
 def test_the_constant_is_the_others_median(crops: Crops) -> None:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from synthetic import Kill, KillAt, age_recipe, use_tiny_backbones, write_crops
+from synthetic import Kill, KillAt, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
 from torch import Tensor
 
 from spiralage.age.backbones import AgeNetwork, CompactNet
 from spiralage.datasets.crops import Crops
-from spiralage.errors import CheckpointError, SpiralageError
+from spiralage.datasets.manifest import Row
+from spiralage.errors import CheckpointError, DatasetError, OptionError, SpiralageError
+from spiralage.files import sha256_of
 from spiralage.training import age
-from spiralage.training.age import load_age_network, size_at, train_age
+from spiralage.training.age import load_age_network, size_at, train_age, validation_mae
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import AgeRecipe, Optimiser, Stage
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, batch_at, picture_order, set_learning_rate
+from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, batch_at, make_fabric, picture_order, set_learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +170,59 @@ def test_a_run_starts_from_the_weights_of_another(crops: Crops, tmp_path: Path) 
     expected = load_age_network(tmp_path / "first")[1].backbone.state_dict()
     found = load_age_network(tmp_path / "second")[1].backbone.state_dict()
     assert all(torch.allclose(found[name], value) for name, value in expected.items() if name.endswith("weight"))
+    facts = json.loads((tmp_path / "second" / "run.json").read_text())
+    assert facts["start_data"] == ["UTKFace"]
+    assert facts["start_sha256"] == sha256_of(tmp_path / "first" / WEIGHTS)
     with pytest.raises(CheckpointError, match="missing"):
         train_age(age_recipe(start="missing"), crops, tmp_path / "third", device="cpu")
+
+
+def test_another_start_does_not_pass_for_the_one_that_was(crops: Crops, tmp_path: Path) -> None:
+    train_age(age_recipe(name="first", epochs=0.25), crops, tmp_path / "first", device="cpu")
+    second = age_recipe(name="second", start="first", epochs=0.25)
+    train_age(second, crops, tmp_path / "second", device="cpu")
+    shutil.rmtree(tmp_path / "first")
+    train_age(age_recipe(name="first", epochs=0.25, seed=9), crops, tmp_path / "first", device="cpu")
+    with pytest.raises(CheckpointError, match=r"second/run\.json has start_sha256"):
+        train_age(second, crops, tmp_path / "second", device="cpu")
+
+
+def test_crops_of_another_data_set_are_refused(crops: Crops, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds crops of utkface, not of wiki"):
+        train(crops, tmp_path, age_recipe(data="wiki"))
+
+
+def test_a_data_set_without_validation_pictures_has_no_error(tmp_path: Path) -> None:
+    rows = [Row(f"{index}.jpg", f"{index}", 20, None, None, "train") for index in range(8)]
+    crops = write_shard(tmp_path / "crops", rows, [drawn_crop(20, np.random.default_rng(0))] * 8)
+    assert train(crops, tmp_path / "run", age_recipe(epochs=0.5))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["val_mae"] is None
+
+
+def test_a_masked_run_is_validated_on_masked_faces(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def spy(*_: object, masked: bool) -> float:
+        asked.append(masked)
+        return 5.0
+
+    monkeypatch.setattr(age, "validation_mae", spy)
+    for share in (0.0, 0.5, 1.0):
+        train(crops, tmp_path / str(share), age_recipe(epochs=0.25, masked=share))
+    assert asked == [False, False, True]
+
+
+def test_the_mask_makes_another_error(crops: Crops, tmp_path: Path) -> None:
+    train(crops, tmp_path)
+    network, fabric = load_age_network(tmp_path)[1], make_fabric("cpu")
+    assert validation_mae(network, crops, "val", fabric) != validation_mae(network, crops, "val", fabric, masked=True)
+
+
+def test_more_gpus_than_there_are_is_one_clear_error() -> None:
+    with pytest.raises(OptionError, match=r"99 GPUs are asked for, \d found"):
+        make_fabric("cuda", 99)
 
 
 def test_a_finished_run_is_left_alone(crops: Crops, tmp_path: Path) -> None:

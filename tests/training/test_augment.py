@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
+from spiralage.age.backbones import AgeNetwork, AlexNet
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import compress_some, cover_some
 from spiralage.types import Pixels
@@ -71,25 +73,33 @@ def test_compression_follows_the_seed() -> None:
     assert not np.array_equal(compressed(1), compressed(2))
 
 
-def test_share_1_hides_the_papers_mask_on_every_picture() -> None:
-    crops = drawn(3)
-    out = cover_some(crops, 1)
-    assert out.dtype == np.uint8
-    assert (out[:, HIDDEN] == 0).all()
-    assert np.array_equal(out[:, ~HIDDEN], crops[:, ~HIDDEN])
-    assert np.array_equal(crops, drawn(3))  # the pictures that came in are as they were
+def drawn_tensors(count: int, size: int) -> torch.Tensor:
+    return torch.rand(count, 3, size, size) * 0.9 + 0.1
+
+
+@pytest.mark.parametrize(("crop", "size"), [(256, 256), (256, 128), (224, 112), (224, 80)])
+def test_share_1_hides_the_papers_mask_as_a_network_sees_it(crop: int, size: int) -> None:
+    network = AgeNetwork(AlexNet(), crop=crop, pool=1)
+    visible = network.view(torch.from_numpy(np.where(HIDDEN[..., None], np.uint8(0), np.full((1, 256, 256, 3), 255))))
+    share = F.interpolate(visible * network.DEVIATION + network.MEAN, size=(size, size), mode="area")
+    pictures = drawn_tensors(3, size)
+    before = pictures.clone()
+    torch.testing.assert_close(cover_some(pictures, crop, 1), pictures * share)
+    assert (share == 0).float().mean() > 0.6
+    assert torch.equal(pictures, before)  # the pictures that came in are as they were
 
 
 def test_share_0_hides_nothing() -> None:
-    assert np.array_equal(cover_some(drawn(3), 0), drawn(3))
+    pictures = drawn_tensors(3, 64)
+    assert cover_some(pictures, 256, 0) is pictures
 
 
 def test_share_half_covers_about_half_and_leaves_the_others_alone() -> None:
-    crops = drawn(2)[np.zeros(100, np.int64)]
+    pictures = drawn_tensors(100, 16)
     torch.manual_seed(0)
-    out = cover_some(crops, 0.5)
-    covered = (out[:, HIDDEN] == 0).all(axis=(1, 2))
+    out = cover_some(pictures, 256, 0.5)
+    covered = (out[:, :, -1] == 0).all(dim=1).all(dim=1)
     assert 35 < covered.sum() < 65
-    assert np.array_equal(out[~covered], crops[~covered])
+    assert torch.equal(out[~covered], pictures[~covered])
     torch.manual_seed(0)
-    assert np.array_equal(cover_some(crops, 0.5), out)
+    assert torch.equal(cover_some(pictures, 256, 0.5), out)

@@ -119,6 +119,7 @@ def mean_face_run(folder: Path, seed: int = 0) -> Path:
     """A finished run that is quick to export."""
     save_tensors(folder / "mean-face.safetensors", {"pixels": torch.full((2, 2), seed)}, {})
     facts = {"recipe": "mean-face", "seed": seed, "commit": "0" * 12, "hardware": 'a "small" one', "minutes": 0.5}
+    facts |= {"data": ["utkface"], "pretrained": ""}
     (folder / "run.json").write_text(json.dumps(facts))
     return folder
 

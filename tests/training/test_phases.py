@@ -39,7 +39,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Crops of UTKFace and of IMDB; none of WIKI."""
     folder = tmp_path_factory.mktemp("phases") / "cache"
     for name in ("utkface", "imdb"):
-        write_crops(folder / name)
+        write_crops(folder / name, name)
     shard = np.load(folder / "imdb" / "shard-0000.npy")
     np.save(folder / "imdb" / "shard-0000.npy", shard[:, ::-1])  # other pictures than UTKFace's
     return folder

@@ -20,7 +20,7 @@ from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, ModelFile, model_path
 from spiralage.training import age, pretrained
 from spiralage.training.age import load_age_network, train_age
-from spiralage.training.pretrained import Floats, faceres_weights, mobilenet_weights, read_tfjs
+from spiralage.training.pretrained import Floats, faceres_weights, learned_from, mobilenet_weights, read_tfjs
 
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -289,3 +289,10 @@ def test_published_weights_that_are_not_to_be_had_stop_the_run(tmp_path: Path, m
     with pytest.raises(ModelFileError, match="can't be fetched"):
         train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+
+def test_a_run_has_learned_from_its_start_its_published_weights_and_its_data() -> None:
+    first = {"pretrained": "faceres-deep", "data": ["imdb", "utkface"]}
+    assert learned_from(first) == ["VGGFace2", "IMDB-WIKI", "IMDB", "UTKFace"]
+    second = {"start_data": learned_from(first), "pretrained": "", "data": ["folder"], "masked": 1.0}
+    assert learned_from(second) == ["VGGFace2", "IMDB-WIKI", "IMDB", "UTKFace", "folder, masked"]

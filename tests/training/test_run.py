@@ -130,7 +130,7 @@ def test_a_finished_run_says_what_it_was(tmp_path: Path) -> None:
     assert run.is_complete
     assert not run.checkpoint.exists()
     facts = json.loads((tmp_path / "run.json").read_text())
-    expected = {"recipe": "tiny", "seed": 3, "data": ["utkface"], "steps": 12, "commit": run.commit}
+    expected = {"recipe": "tiny", "seed": 3, "data": ["utkface"], "steps": 12, "commit": run.commits[0]}
     assert facts.items() >= expected.items()
     meta = load_tensors(tmp_path / "weights.safetensors")[1]
     assert meta["recipe"] == age_recipe().model_dump(mode="json")

@@ -9,7 +9,7 @@ import typer
 
 from spiralage.cli.console import progress_bar, results
 from spiralage.cli.options import (
-    UTKFACE_CROPS,
+    CACHE,
     CropsFolder,
     Data,
     DeviceOption,
@@ -20,14 +20,12 @@ from spiralage.cli.options import (
     set_threads,
 )
 
-FGNET_CROPS = Path("cache/fgnet")
-
 SplitChoice: TypeAlias = Literal["val", "test"]
 
 
 def evaluate_utkface(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished age runs")],
-    crops: CropsFolder = UTKFACE_CROPS,
+    crops: CropsFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/utkface.csv"),
     split: Annotated[SplitChoice, typer.Option(help="which part of UTKFace")] = "test",
     threads: Threads = None,
@@ -39,7 +37,7 @@ def evaluate_utkface(
 
     set_threads(threads)
     with progress_bar("images") as update:
-        rows = utkface.evaluate_utkface(runs, Crops(crops), split=split, progress=update)
+        rows = utkface.evaluate_utkface(runs, Crops(crops or CACHE / "utkface"), split=split, progress=update)
     utkface.write_results(rows, output)
     for row in rows:
         results.print(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
@@ -48,7 +46,7 @@ def evaluate_utkface(
 def evaluate_lopo(
     recipe: Recipe,
     data: Data = None,
-    crops: Annotated[Path, typer.Option(help="FG-NET's aligned crops, made if they aren't there")] = FGNET_CROPS,
+    crops: Annotated[Path, typer.Option(help="FG-NET's aligned crops, made if they aren't there")] = CACHE / "fgnet",
     starts: Annotated[Path, typer.Option(help="the folder of the runs that the blocks start from")] = Path("runs"),
     run: RunFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
@@ -68,7 +66,7 @@ def evaluate_lopo(
     settings = load_recipe(recipe, LopoRecipe)
     if not is_complete(crops):
         data_crops("fgnet", data, crops, partial=partial)
-    plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device)
+    plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial)
     with progress_bar(settings.name) as update:
         lopo.run_lopo(plan, workers=workers, progress=update)
     for row in table1.write_all(plan, Crops(crops), output):

@@ -15,14 +15,14 @@ DeviceChoice: TypeAlias = Literal["auto", "cpu", "cuda"]
 Data = Annotated[
     Path | None, typer.Option(help="the folder with the data sets, or one of them", envvar="SPIRALAGE_DATA")
 ]
-CropsFolder = Annotated[Path, typer.Option("--crops", help="the folder of aligned crops")]
+CropsFolder = Annotated[Path | None, typer.Option("--crops", help="the folder of aligned crops; cache/NAME by default")]
 RunFolder = Annotated[Path | None, typer.Option("--run", help="the run's folder; runs/NAME by default")]
 Recipe = Annotated[Path, typer.Argument(help="a recipe file, recipes/NAME.toml")]
 DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
 Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads")]
 
-UTKFACE_CROPS = Path("cache/utkface")
+CACHE = Path("cache")
 
 
 def need_train_extra() -> None:

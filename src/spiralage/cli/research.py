@@ -13,7 +13,7 @@ import typer
 from spiralage.cli import measure
 from spiralage.cli.console import messages, progress_bar, results
 from spiralage.cli.options import (
-    UTKFACE_CROPS,
+    CACHE,
     CropsFolder,
     Data,
     DeviceOption,
@@ -75,9 +75,9 @@ def data_crops(
         counted = ", ".join(other for other, known in SOURCES.items() if known.read_part)
         raise OptionError(f"--partial is for {counted}; {name} may have any number of pictures, leave it away")
     pictures = read(source.find(data), _note)
-    folder, finder = crops or Path("cache") / name, make_detector(detector)
+    folder, finder = crops or CACHE / name, make_detector(detector)
     with progress_bar("crops") as update:
-        left_out = build_crops(pictures, folder, finder, make_landmarker(), progress=update)
+        left_out = build_crops(pictures, folder, finder, make_landmarker(), data=name, progress=update)
     if left_out:
         first = left_out[0]
         _note(
@@ -113,7 +113,7 @@ def data_duplicates(
 
 def train_age(
     recipe: Recipe,
-    crops: CropsFolder = UTKFACE_CROPS,
+    crops: CropsFolder = None,
     run: RunFolder = None,
     device: DeviceOption = "auto",
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes, that share each batch")] = 1,
@@ -129,13 +129,14 @@ def train_age(
     from spiralage.training import age
     from spiralage.training.config import AgeRecipe, load_recipe
 
-    settings, faces = load_recipe(recipe, AgeRecipe), Crops(crops)
+    settings = load_recipe(recipe, AgeRecipe)
+    faces = Crops(crops or CACHE / settings.data)
     with _training(settings.name, run, threads) as (folder, progress):
         age.train_age(
             settings,
             faces,
             folder,
-            pretraining=_pretraining(settings, crops.parent),
+            pretraining=_pretraining(settings, faces.folder.parent),
             device=device,
             devices=devices,
             minutes=minutes,
@@ -151,6 +152,7 @@ def _pretraining(recipe: AgeRecipe, cache: Path) -> dict[str, Crops]:
     for part in recipe.pretraining:
         if is_complete(cache / part.data):
             there[part.data] = Crops(cache / part.data)
+            there[part.data].check_data(part.data)
         else:
             _note(f"no crops in {cache / part.data}: going without pre-training on {part.data}")
     return there
@@ -158,7 +160,7 @@ def _pretraining(recipe: AgeRecipe, cache: Path) -> dict[str, Crops]:
 
 def train_imagine(
     recipe: Recipe,
-    crops: CropsFolder = UTKFACE_CROPS,
+    crops: CropsFolder = None,
     run: RunFolder = None,
     device: DeviceOption = "auto",
     minutes: Minutes = None,
@@ -170,7 +172,8 @@ def train_imagine(
     from spiralage.training import imagine
     from spiralage.training.config import ImagineRecipe, load_recipe
 
-    settings, faces = load_recipe(recipe, ImagineRecipe), Crops(crops)
+    settings = load_recipe(recipe, ImagineRecipe)
+    faces = Crops(crops or CACHE / settings.data)
     with _training(settings.name, run, threads) as (folder, progress):
         features = folder.parent / settings.features
         imagine.train_imagine(settings, faces, folder, features, device=device, minutes=minutes, progress=progress)
@@ -189,14 +192,14 @@ def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tupl
         results.print(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}", soft_wrap=True)
 
 
-def train_mean_face(crops: CropsFolder = UTKFACE_CROPS, run: RunFolder = None) -> None:
+def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:
     """Average the training faces and their landmarks."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.training.mean_face import train_mean_face as average
 
     with progress_bar("mean face") as update:
-        path = average(Crops(crops), run or Path("runs/mean-face"), progress=_noting(update))
+        path = average(Crops(crops or CACHE / "utkface"), run or Path("runs/mean-face"), progress=_noting(update))
     results.print(str(path), soft_wrap=True)
 
 

@@ -57,6 +57,7 @@ def build_crops(
     detector: Detector,
     landmarker: Landmarker,
     *,
+    data: str,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[LeftOut]:
     """Align every picture of a data set and write the shards that are still missing.
@@ -68,6 +69,7 @@ def build_crops(
         pictures: (row, encoded bytes), in the order that the crops will have.
         folder: where the shards go.
         detector, landmarker: how faces are found.
+        data: the data set's name.
         progress: told the number of pictures done so far.
 
     Returns:
@@ -76,7 +78,7 @@ def build_crops(
     Raises:
         DatasetError: no picture can be decoded, or the folder has crops of other pictures.
     """
-    build = _Build(folder, detector, landmarker)
+    build = _Build(folder, detector, landmarker, data)
     waiting = iter(pictures)
     for number in itertools.count():
         if build.table_path(number).exists():
@@ -91,8 +93,8 @@ def build_crops(
 class _Build:
     """The shards of a build, in order; ``crops`` and ``left_out`` are what it has met so far."""
 
-    def __init__(self, folder: Path, detector: Detector, landmarker: Landmarker) -> None:
-        self.folder, self.detector, self.landmarker = folder, detector, landmarker
+    def __init__(self, folder: Path, detector: Detector, landmarker: Landmarker, data: str) -> None:
+        self.folder, self.detector, self.landmarker, self.data = folder, detector, landmarker, data
         self.crops = 0
         self.left_out: list[LeftOut] = []
         self._short = False  # a shard with fewer pictures can only be the last
@@ -152,8 +154,8 @@ class _Build:
         if beyond:
             raise self._of_other_pictures(shards)
         self._write_left_out()
-        images = {"images": self.crops, "detector": self.detector.name}
-        write_text(self.folder / "complete.json", json.dumps(images) + "\n")
+        facts = {"data": self.data, "images": self.crops, "detector": self.detector.name}
+        write_text(self.folder / "complete.json", json.dumps(facts) + "\n")
 
     def _count(self, number: int, crops: int) -> None:
         if self._short:
@@ -228,6 +230,21 @@ class Crops:
     def __post_init__(self) -> None:
         if not is_complete(self.folder):
             raise DatasetError(f"{self.folder}: no finished crops here; run: spiralage data crops")
+
+    @cached_property
+    def data(self) -> str:
+        """The name of the data set that these are crops of."""
+        try:
+            return str(json.loads((self.folder / "complete.json").read_text(encoding="utf-8"))["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{self.folder}: complete.json names no data set; run: spiralage data crops") from error
+
+    def check_data(self, name: str) -> None:
+        """Raises DatasetError if these are crops of another data set."""
+        if self.data != name:
+            raise DatasetError(
+                f"{self.folder} holds crops of {self.data}, not of {name}; choose another --crops folder"
+            )
 
     @cached_property
     def rows(self) -> list[Row]:

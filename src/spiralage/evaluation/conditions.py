@@ -77,13 +77,14 @@ def prepared_conditions(crops: Crops) -> Iterator[Pixels]:
     """All crops under each condition in turn, (N, 256, 256, 3) uint8.
 
     Restoring takes longer than reading, and every network is shown the same pictures: what restorers made is
-    written once beside the crops, and anew when their weights change.
+    written once beside the crops, and anew when crops or weights change.
     """
     for condition in all_conditions():
         if condition.restorer is None:
             yield crops.take(np.arange(len(crops)))
             continue
-        path = crops.folder / "conditions" / f"{condition.label.replace(' ', '-')}-{restorers_version()}.npy"
+        version = f"{crops.identity[:12]}-{restorers_version()}"
+        path = crops.folder / "conditions" / f"{condition.label.replace(' ', '-')}-{version}.npy"
         if not path.exists():
             _write_condition(path, condition, crops)
         yield np.load(path, mmap_mode="r", allow_pickle=False)

@@ -27,16 +27,18 @@ import torch
 from lightning_fabric import Fabric
 
 from spiralage.age.backbones import AgeNetwork
+from spiralage.datasets import fgnet
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.conditions import BATCH, all_conditions, prepared_conditions, restorers_version
 from spiralage.files import sha256_of, write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.age import load_age_network
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.config import Block, LopoRecipe
-from spiralage.training.fine_tune import fine_tune, read_array, write_answers, write_views
-from spiralage.training.loop import WEIGHTS, Device, make_fabric
+from spiralage.training.fine_tune import fine_tune, read_array, split_backbone, write_answers, write_views
+from spiralage.training.loop import WEIGHTS, Device, make_fabric, read_record
+from spiralage.training.pretrained import TITLES, learned_from
 from spiralage.types import Floats, Pixels
 
 Progress = Callable[[int, int, str], None]
@@ -52,6 +54,7 @@ class Plan:
         starts: folder that holds the runs that the blocks start from.
         run: folder of this experiment.
         device: where to compute.
+        partial: take a part of FG-NET.
         commit: of the code that runs, not of the moment a fold ends.
     """
 
@@ -60,6 +63,7 @@ class Plan:
     starts: Path
     run: Path
     device: Device = "auto"
+    partial: bool = False
     commit: str = field(default_factory=commit)
 
     def fold_path(self, block: Block, person: str) -> Path:
@@ -101,9 +105,11 @@ def run_lopo(plan: Plan, *, workers: int = 1, progress: Progress = lambda done, 
         progress: told (done, in all, of what).
 
     Raises:
-        CheckpointError: the folder holds another experiment, or a start run isn't finished.
+        CheckpointError: the folder holds another experiment, or a start run isn't finished or has seen FG-NET.
+        DatasetError: the crops aren't FG-NET's, or not all of them and the plan doesn't take a part.
     """
     crops = Crops(plan.crops)
+    _check_crops(plan, crops)
     for block in plan.recipe.blocks:
         _claim(plan, block, crops)  # all of them before the first, which takes long
     for block in plan.recipe.blocks:
@@ -115,6 +121,16 @@ def run_lopo(plan: Plan, *, workers: int = 1, progress: Progress = lambda done, 
         for _ in _folds(plan, block, missing, workers):
             done += 1
             progress(done, len(persons), f"folds, {block.faces}")
+
+
+def _check_crops(plan: Plan, crops: Crops) -> None:
+    crops.check_data("fgnet")
+    found = (len(crops), len(persons_of(crops)))
+    if found != (fgnet.IMAGES, fgnet.PERSONS) and not plan.partial:
+        raise DatasetError(
+            f"{plan.crops} has {found[0]} images of {found[1]} persons, FG-NET {fgnet.IMAGES} of {fgnet.PERSONS}; "
+            "make the crops anew, or take what is there with --partial"
+        )
 
 
 def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> Iterator[None]:
@@ -134,11 +150,13 @@ def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> It
 
 
 def _claim(plan: Plan, block: Block, crops: Crops) -> None:
-    """Write down what the folder's folds belong to, or find that they belong to something else."""
+    """Check the start, and write down what the folder's folds belong to or find that they belong to something else."""
+    start = _start(plan, block)
+    split_backbone(load_age_network(start)[1], plan.recipe.fine_tuning.freeze)
     path = plan.run / block.faces / "identity.json"
     identity = {
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
-        "start": sha256_of(_start(plan, block) / WEIGHTS),
+        "start": sha256_of(start / WEIGHTS),
         "crops": crops.identity,
         "conditions": [condition.label for condition in all_conditions()],
         "restorers": restorers_version(),
@@ -152,6 +170,8 @@ def _start(plan: Plan, block: Block) -> Path:
     folder = plan.starts / block.start
     if not (folder / WEIGHTS).exists():
         raise CheckpointError(f"{folder}: no finished run; run: spiralage train age recipes/{block.start}.toml")
+    if TITLES["fgnet"] in learned_from(read_record(folder)):
+        raise CheckpointError(f"{folder} has learned from FG-NET: nobody could be left out; start from another run")
     return folder
 
 
@@ -228,12 +248,14 @@ class Predictions:
 
     Args:
         block: the network's.
+        trained_on: all that its networks have learned from, in order.
         probabilities: condition's label → (N, 101) float32, in the order of the crops.
         commits: of the code that the folds ran with, sorted.
         hardware: what they ran on, sorted.
     """
 
     block: Block
+    trained_on: str
     probabilities: dict[str, Floats]
     commits: tuple[str, ...]
     hardware: tuple[str, ...]
@@ -249,4 +271,11 @@ def read_predictions(plan: Plan, block: Block) -> Predictions:
         answers[:, pictures_of(crops, person)] = tensors["probabilities"].numpy()
         commits.add(facts["commit"])
         machines.add(facts["hardware"])
-    return Predictions(block, dict(zip(labels, answers, strict=True)), tuple(sorted(commits)), tuple(sorted(machines)))
+    learned = [*learned_from(read_record(_start(plan, block))), f"{TITLES['fgnet']}, {block.faces}"]
+    return Predictions(
+        block,
+        " → ".join(learned),
+        dict(zip(labels, answers, strict=True)),
+        tuple(sorted(commits)),
+        tuple(sorted(machines)),
+    )

@@ -76,11 +76,11 @@ def rows_of(plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -> list[Tab
     constant = _measures(crops, constant_estimates(crops)) | _origin(blocks[0])
     rows = [_row(CONSTANT, "FG-NET's ages", "any", "", constant | {"recipe": "", "seed": 0})]
     for predictions in blocks:
-        trained_on = f"{recipe.pretraining} → FG-NET, {predictions.block.faces}"
         origin = _origin(predictions) | {"recipe": recipe.name, "seed": recipe.seed}
         for condition in all_conditions():
             measured = _measures(crops, expected_age(predictions.probabilities[condition.label]))
-            rows.append(_row(recipe.estimator, trained_on, condition.name, condition.filled_by, measured | origin))
+            whose = recipe.estimator, predictions.trained_on
+            rows.append(_row(*whose, condition.name, condition.filled_by, measured | origin))
     return rows
 
 

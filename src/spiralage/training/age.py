@@ -20,24 +20,29 @@ from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.manifest import Split
 from spiralage.errors import CheckpointError
+from spiralage.files import sha256_of
+from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
 from spiralage.training.config import AgeRecipe
 from spiralage.training.loop import (
+    WEIGHTS,
     Device,
     Run,
     batch_at,
     channels_last,
+    clip_gradients,
     load_run,
     make_average,
     make_fabric,
     make_optimiser,
+    read_record,
     resume,
     seed_step,
     set_learning_rate,
     share_of,
 )
 from spiralage.training.losses import make_age_loss
-from spiralage.training.pretrained import faceres_weights
+from spiralage.training.pretrained import faceres_weights, learned_from
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -126,8 +131,13 @@ def train_age(
             one starts from, beside it, isn't finished or has another network.
     """
     fabric = make_fabric(device, devices)
+    crops.check_data(recipe.data)
     phases = make_phases(recipe, crops, pretraining)
     facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
+    if recipe.masked:
+        facts["masked"] = recipe.masked
+    if recipe.start is not None:
+        facts |= start_facts(folder.parent / recipe.start)
     run = Run(folder, recipe, fabric.device.type, minutes, writes=fabric.is_global_zero)
     if run.is_complete:
         run.check_finished(facts)
@@ -152,24 +162,24 @@ def train_age(
         seed_step(recipe.seed, step, fabric.global_rank)
         set_learning_rate(optimiser, recipe.optimiser, within, phase.steps)
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
-        faces = cover_some(compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg), recipe.masked)
+        faces = compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg)
         pictures = random_view(
             torch.from_numpy(faces).to(fabric.device), recipe.network.crop, size_at(recipe, within / phase.steps)
         )
-        pictures = augment(pictures).contiguous(memory_format=torch.channels_last)
+        pictures = cover_some(augment(pictures), recipe.network.crop, recipe.masked)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
         loss = age_loss(model(network.normalise(pictures)), ages)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        if recipe.optimiser.clip_norm is not None:
-            fabric.clip_gradients(model, optimiser, max_norm=recipe.optimiser.clip_norm)
+        clip_gradients(network, recipe.optimiser)
         optimiser.step()
         average.update_parameters(network)
         done = step + 1
         progress(done, steps, {"loss": loss.item()})
         run.note(done, {"loss": loss.item(), "learning_rate": optimiser.param_groups[0]["lr"]})
         if (within + 1) % phase.every(recipe.validate_every_epochs) == 0 or within + 1 == phase.steps:
-            mae = validation_mae(average.module, phase.crops, "val", fabric)
+            mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
             run.log(done, {"loss": loss.item(), "val_mae": mae})
             network.train()
         stop = run.out_of_time(fabric)
@@ -178,7 +188,8 @@ def train_age(
         if done < steps and stop:
             return False
     images = {"train_images": sum(len(phase.train) for phase in phases)}
-    run.finish(average.module, {"steps": steps, "val_mae": round(mae, 4), **facts, **images})
+    measured = {"val_mae": None if math.isnan(mae) else round(mae, 4)}
+    run.finish(average.module, {"steps": steps, **measured, **facts, **images})
     return True
 
 
@@ -196,6 +207,15 @@ def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
         start_from(network, runs / recipe.start)
     if recipe.pretrained is not None:
         network.backbone.load_state_dict(faceres_weights())
+
+
+def start_facts(run: Path) -> dict[str, Any]:
+    """What a run that starts from another one remembers of it: what it has learned from, and its weights' hash.
+
+    Raises:
+        CheckpointError: that run isn't finished.
+    """
+    return {"start_data": learned_from(read_record(run)), "start_sha256": sha256_of(run / WEIGHTS)}
 
 
 def start_from(network: AgeNetwork, run: Path) -> None:
@@ -223,19 +243,22 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
 
 
 @torch.no_grad()
-def validation_mae(network: nn.Module, crops: Crops, split: Split, fabric: Fabric) -> float:
-    """Mean absolute error of a split in years."""
+def validation_mae(network: nn.Module, crops: Crops, split: Split, fabric: Fabric, *, masked: bool = False) -> float:
+    """Mean absolute error of a split in years, under the paper's mask or not; NaN if the split is empty."""
     network.eval()
     total, count = 0.0, 0
     indices = crops.indices(split)
     for first in range(0, len(indices), 64):
         chosen = indices[first : first + 64]
+        faces = crops.take(chosen)
+        if masked:
+            faces[:, margin_mask(PAPER_WINDOW)] = 0
         with fabric.autocast():
-            logits: Tensor = network(torch.from_numpy(crops.take(chosen)).to(fabric.device))
+            logits: Tensor = network(torch.from_numpy(faces).to(fabric.device))
         estimates = expected_age(logits.float().softmax(dim=1).cpu().numpy())
         total += float(np.abs(estimates - crops.ages[chosen]).sum())
         count += len(chosen)
-    return total / max(count, 1)
+    return total / count if count else math.nan
 
 
 def load_age_network(folder: Path) -> tuple[AgeRecipe, AgeNetwork]:

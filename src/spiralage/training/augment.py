@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.config import Augmentation
-from spiralage.types import Pixels
+from spiralage.types import CROP_SIZE, Pixels
 
 JPEG_QUALITY = (20, 90)
 
@@ -54,13 +54,24 @@ def compress_some(crops: Pixels, probability: float) -> Pixels:
     return out
 
 
-def cover_some(crops: Pixels, share: float) -> Pixels:
-    """Put the paper's mask, filled with 0, on a share of the pictures."""
+def cover_some(pictures: Tensor, crop: int, share: float) -> Tensor:
+    """Put the paper's mask, filled with 0, on a share of the pictures.
+
+    After all augmentation: as in a test, hidden pixels are exactly 0 and the window is where it always is,
+    however the face beneath was turned and lit.
+
+    Args:
+        pictures: (N, 3, S, S) float in [0, 1], views of the crops' centred square.
+        crop: side of that square, crop pixels.
+        share: the part of the pictures that is masked.
+    """
     if share == 0:
-        return crops
-    hidden = margin_mask(PAPER_WINDOW)
-    chosen = (torch.rand(len(crops)) < share).numpy()
-    return np.where(chosen[:, None, None, None] & hidden[None, :, :, None], np.uint8(0), crops)
+        return pictures
+    start = (CROP_SIZE - crop) // 2
+    hidden = torch.from_numpy(margin_mask(PAPER_WINDOW))[start : start + crop, start : start + crop]
+    visible = F.interpolate((~hidden).float()[None, None], size=pictures.shape[2:], mode="area")
+    chosen = (torch.rand(len(pictures)) < share).to(pictures.device)
+    return torch.where(chosen[:, None, None, None], pictures * visible.to(pictures.device), pictures)
 
 
 def random_view(crops: Tensor, crop: int, size: int) -> Tensor:

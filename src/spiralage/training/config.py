@@ -215,7 +215,6 @@ class LopoRecipe(_Strict):
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     estimator: str = Field(description="what the table calls it")
-    pretraining: str = Field(description="the data that the start network has seen, for the table")
     seed: int = Field(ge=0)
     mirror: bool = Field(default=False, description="average the answers for a picture and its mirror image")
     fine_tuning: FineTuning

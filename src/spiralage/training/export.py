@@ -18,14 +18,13 @@ from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
 from spiralage.training.age import load_age_network
 from spiralage.training.imagine import load_imaginer
-from spiralage.training.loop import WEIGHTS
+from spiralage.training.loop import read_record
 from spiralage.training.mean_face import MEAN_FACE_FILE
-from spiralage.training.pretrained import TRAINED_ON
+from spiralage.training.pretrained import learned_from
 
 Kind: TypeAlias = Literal["age", "imagine", "mean-face"]
 
 LICENCE = "non-commercial research (as the data)"
-TITLES = {"utkface": "UTKFace", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
 
 
 class _Probabilities(nn.Module):
@@ -120,7 +119,7 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
     Raises:
         CheckpointError: the run isn't finished.
     """
-    facts = _facts(run)
+    facts = read_record(run)
     if kind == "mean-face":
         path = weights / f"{name}.safetensors"
         if not (run / MEAN_FACE_FILE).is_file():
@@ -134,21 +133,6 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
     return path
 
 
-def _facts(run: Path) -> dict[str, Any]:
-    path = run / "run.json"
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{run}: no finished run here (no {path.name}, {WEIGHTS}); train it first") from error
-    return facts
-
-
-def _data(facts: dict[str, Any]) -> str:
-    """What a run has learned from, in order."""
-    names = [TITLES.get(name, name) for name in facts.get("data", ["utkface"])]
-    return " → ".join([*TRAINED_ON.get(facts.get("pretrained", ""), ()), *names])
-
-
 def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, Any]) -> None:
     """Replace or add one section of the manifest; sections stay sorted."""
     entry = {
@@ -156,7 +140,7 @@ def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, A
         "sha256": sha256_of(path),
         "kind": kind,
         "recipe": facts["recipe"],
-        "data": _data(facts),
+        "data": " → ".join(learned_from(facts)),
         "licence": LICENCE,
         "seed": facts["seed"],
         "commit": facts["commit"],

@@ -26,7 +26,7 @@ from spiralage.errors import RecipeError
 from spiralage.files import replacing
 from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
 from spiralage.training.config import FineTuning
-from spiralage.training.loop import batch_at, make_optimiser, seed_step, set_learning_rate
+from spiralage.training.loop import batch_at, clip_gradients, make_optimiser, seed_step, set_learning_rate
 from spiralage.training.losses import make_age_loss
 from spiralage.types import Pixels
 
@@ -81,8 +81,9 @@ def write_views(
     @torch.no_grad()
     def answers(view: int, chosen: Indices) -> Halves:
         seed_step(seed, view * len(crops) + int(chosen[0]))
-        faces = cover_some(compress_some(crops.take(chosen), settings.augmentation.jpeg), float(masked))
+        faces = compress_some(crops.take(chosen), settings.augmentation.jpeg)
         pictures = augment(random_view(torch.from_numpy(faces).to(fabric.device), network.crop, size))
+        pictures = cover_some(pictures, network.crop, float(masked))
         with fabric.autocast():
             return _halves(frozen(network.normalise(pictures)))
 
@@ -153,8 +154,7 @@ def fine_tune(
             logits = tuned(x)
         optimiser.zero_grad(set_to_none=True)
         age_loss(logits, ages[chosen].to(fabric.device)).backward()  # type: ignore[no-untyped-call]
-        if settings.optimiser.clip_norm is not None:
-            nn.utils.clip_grad_norm_(tuned.parameters(), settings.optimiser.clip_norm)
+        clip_gradients(tuned, settings.optimiser)
         optimiser.step()
     return tuned.eval()
 

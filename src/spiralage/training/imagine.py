@@ -22,6 +22,7 @@ from spiralage.training.loop import (
     Run,
     batch_at,
     channels_last,
+    clip_gradients,
     load_run,
     make_average,
     make_fabric,
@@ -96,6 +97,7 @@ def train_imagine(
         CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
     """
     fabric = make_fabric(device)
+    crops.check_data(recipe.data)
     run = Run(folder, recipe, fabric.device.type, minutes)
     if run.is_complete:
         return True
@@ -130,6 +132,7 @@ def train_imagine(
             ) / 2
         critic_optimiser.zero_grad(set_to_none=True)
         fabric.backward(critic_loss)
+        clip_gradients(critic, recipe.critic)
         critic_optimiser.step()
 
         critic.requires_grad_(False)
@@ -138,6 +141,7 @@ def train_imagine(
             loss = weigh(parts_of_loss, recipe)
         generator_optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
+        clip_gradients(generator, recipe.generator)
         generator_optimiser.step()
         critic.requires_grad_(True)
         average.update_parameters(generator)
@@ -152,7 +156,8 @@ def train_imagine(
             run.save(parts, optimisers, done)
         if done < steps and stop:
             return False
-    run.finish(average.module, {"steps": steps, "train_images": len(train)})
+    facts = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
+    run.finish(average.module, facts)
     return True
 
 

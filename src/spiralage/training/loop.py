@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from spiralage.datasets.crops import Indices
-from spiralage.errors import CheckpointError, DatasetError, RecipeError
+from spiralage.errors import CheckpointError, DatasetError, OptionError, RecipeError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
@@ -34,6 +34,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+RECORD = "run.json"
 NOTE_EVERY = 10
 
 
@@ -43,9 +44,14 @@ def make_fabric(device: Device, devices: int = 1) -> Fabric:
     Args:
         device: where to compute.
         devices: how many GPUs, or CPU processes, share each batch (DDP).
+
+    Raises:
+        OptionError: device "cuda" with fewer GPUs than that.
     """
-    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    reduced = torch.cuda.is_bf16_supported() if on_gpu else torch.backends.cpu.get_cpu_capability() == "AVX512"
+    if device == "cuda" and devices > torch.cuda.device_count():
+        raise OptionError(f"{devices} GPUs are asked for, {torch.cuda.device_count()} found; use --device auto or cpu")
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.device_count() >= devices)
+    reduced = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_computes_bfloat16()
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
@@ -54,6 +60,10 @@ def make_fabric(device: Device, devices: int = 1) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _cpu_computes_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def make_optimiser(settings: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
@@ -78,6 +88,12 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, settings: Optimiser, ste
         rate *= settings.factor ** sum(step >= part * steps for part in settings.milestones)
     for group in optimiser.param_groups:
         group["lr"] = rate
+
+
+def clip_gradients(network: nn.Module, settings: Optimiser) -> None:
+    """Shorten the gradient to the recipe's largest norm, if it names one."""
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
 
 
 def channels_last(network: Network) -> Network:
@@ -151,7 +167,7 @@ class Run:
     _saved: float = field(default_factory=time.monotonic)
     _epochs_saved: int = 0
     seconds_before: float = 0.0
-    commit: str = field(default_factory=commit)  # of the code that trains, not of the moment it ends
+    commits: tuple[str, ...] = field(default_factory=lambda: (commit(),))  # of each sitting's code, as it starts
 
     def __post_init__(self) -> None:
         path = self.folder / "recipe.json"
@@ -177,11 +193,11 @@ class Run:
 
     def check_finished(self, facts: Mapping[str, Any]) -> None:
         """Refuse a finished run of other facts; raises CheckpointError."""
-        check_facts(self._record, json.loads(self._record.read_text(encoding="utf-8")), facts)
+        check_facts(self._record, read_record(self.folder), facts)
 
     @property
     def _record(self) -> Path:
-        return self.folder / "run.json"
+        return self.folder / RECORD
 
     @property
     def seconds(self) -> float:
@@ -213,7 +229,7 @@ class Run:
         """Write the checkpoint that ``resume`` goes on from."""
         if self.writes:
             recipe = self.recipe.model_dump(mode="json")
-            meta = {"step": step, "seconds": self.seconds, "recipe": recipe, **facts}
+            meta = {"step": step, "seconds": self.seconds, "commits": self.commits, "recipe": recipe, **facts}
             save_checkpoint(self.checkpoint, parts, optimisers, meta)
 
     def note(self, step: int, values: dict[str, float]) -> None:
@@ -251,7 +267,7 @@ class Run:
         record = {
             "recipe": self.recipe.name,
             "seed": self.recipe.seed,
-            "commit": self.commit,
+            "commit": " ".join(self.commits),
             "hardware": hardware(self.device),
             "minutes": round(self.seconds / 60, 1),
             **facts,
@@ -277,6 +293,7 @@ def resume(
     meta = load_checkpoint(run.checkpoint, parts, optimisers)
     check_facts(run.checkpoint, meta, facts)
     run.seconds_before = meta["seconds"]
+    run.commits = tuple(dict.fromkeys([*meta["commits"], *run.commits]))
     return int(meta["step"])
 
 
@@ -289,6 +306,20 @@ def check_facts(path: Path, had: Mapping[str, Any], facts: Mapping[str, Any]) ->
     for name, value in facts.items():
         if had.get(name, value) != value:
             raise CheckpointError(f"{path} has {name} {had[name]}, not {value}; choose another run folder")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """A finished run's run.json.
+
+    Raises:
+        CheckpointError: the folder holds no finished run.
+    """
+    path = folder / RECORD
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder}: no finished run here (no {path.name}); train it first") from error
+    return record
 
 
 def load_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:

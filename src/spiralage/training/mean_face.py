@@ -52,7 +52,8 @@ def train_mean_face(crops: Crops, folder: Path, *, progress: Progress = no_progr
         {"pixels": torch.from_numpy(pixels), "landmarks": torch.from_numpy(landmarks)},
         {"images": len(indices), "marked": len(marks)},
     )
-    facts = {"recipe": "mean-face", "seed": 0, "commit": commit(), "hardware": hardware()}
+    data = {"data": [crops.data], "pretrained": ""}
+    facts = {"recipe": "mean-face", "seed": 0, "commit": commit(), "hardware": hardware(), **data}
     minutes = round((time.monotonic() - start_time) / 60, 1)
     write_text(folder / "run.json", json.dumps(facts | {"minutes": minutes, "train_images": len(indices)}) + "\n")
     return path

@@ -8,6 +8,7 @@ tensors, and a file with their bytes.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,24 @@ Floats = npt.NDArray[np.float32]
 
 TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI")}
 """What published weights have learned from, in order."""
+
+TITLES = {"utkface": "UTKFace", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
+"""How data sets are written."""
+
+
+def learned_from(record: Mapping[str, Any]) -> list[str]:
+    """All that a run's network has learned from, in order, from whatever it started with on.
+
+    Args:
+        record: its run.json.
+
+    Example:
+        >>> learned_from({"pretrained": "faceres-deep", "data": ["utkface"]})
+        ['VGGFace2', 'IMDB-WIKI', 'UTKFace']
+    """
+    names = [TITLES.get(name, name) + (", masked" if record.get("masked") else "") for name in record["data"]]
+    return [*record.get("start_data", ()), *TRAINED_ON.get(record["pretrained"], ()), *names]
+
 
 TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
 BGR_MEAN = (103.939, 116.779, 123.68)
