@@ -42,6 +42,18 @@ def test_lists_are_the_splits(tmp_path: Path) -> None:
     assert [split for _, _, split, _ in images(folder / "train.flist")] == ["train", "train"]
 
 
+def test_the_authors_lists_name_pictures_of_another_machine(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"5196.jpg": b"5", "17.jpg": b"1", "8.jpg": b"8"})
+    (folder / "train_1000.flist").write_text("/media/theirs/celeba-256/5196.jpg\n/media/theirs/celeba-256/17.jpg\n")
+    (folder / "val_200.flist").write_text("/media/theirs/celeba-256/8.jpg\n")
+    assert [(subject, split, data) for _, subject, split, data in images(folder)] == [
+        ("17", "train", b"1"),
+        ("5196", "train", b"5"),
+        ("8", "val", b"8"),
+    ]
+    assert {split for _, _, split, _ in images(folder / "val_200.flist")} == {"val"}
+
+
 def test_a_list_of_another_name_is_split_by_hash(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, {f"{number}.jpg": b"" for number in range(60)})
     (folder / "all.txt").write_text("".join(f"{number}.jpg\n" for number in range(60)))
@@ -53,7 +65,7 @@ def test_a_list_of_another_name_is_split_by_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"readme.txt": b""}, r"no pictures and no train\.flist, val\.flist, test\.flist in it"),
+        ({"readme.txt": b""}, r"no pictures and no train\*\.flist, val\*\.flist, test\*\.flist in it"),
         ({"0.jpg": b"", "a/0.png": b""}, r"0\.jpg and a/0\.png are one picture|a/0\.png and 0\.jpg are one picture"),
         ({"train.flist": b"\n"}, "no path in it"),
         ({"train.flist": b"0.jpg\n5.jpg\n6.jpg\n", "0.jpg": b""}, r"2 of the 3 listed pictures are missing, .*5\.jpg"),

@@ -105,7 +105,9 @@ def test_the_command_tells_what_a_reader_leaves_out(in_folder: Path, capsys: pyt
     files = {**CONTENTS["utkface"], "UTKFace/[b]me.jpg": b""}
     write_tar(in_folder / "UTKFace.tar", files)
     assert main(["data", "crops", "--data", ".", "--detector", "dlib"]) == 0
-    assert "left out, no age in the name: [b]me.jpg" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "left out, no age in the name: [b]me.jpg" in captured.err
+    assert captured.out.strip() == "cache/utkface: 1 crops of utkface"
     assert len(Crops(Path("cache/utkface"))) == 1
 
 

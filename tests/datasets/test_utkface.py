@@ -97,12 +97,14 @@ def test_archive_and_folder_give_the_same_rows(tmp_path: Path, mode: str) -> Non
 
 
 def test_names_without_an_age_are_left_out_and_told(tmp_path: Path) -> None:
-    folder = write_pictures(tmp_path / "UTKFace", (*NAMES, "me.jpg", "44_1_4_20170116235150272.pg.chip.jpg"))
+    folder = write_pictures(
+        tmp_path / "UTKFace", (*NAMES, "me.jpg", "44_1_4_20170116235150272.pg.chip.jpg", "9_0_0_1.PNG")
+    )
     (folder / "readme.txt").write_text("faces")
     archive = pack(folder, tmp_path / "UTKFace.tar")
     for path in (folder, archive):
         assert len(list(utkface.read(path))) == len(NAMES)
-        assert utkface.malformed(path) == ["44_1_4_20170116235150272.pg.chip.jpg", "me.jpg"]
+        assert utkface.malformed(path) == ["44_1_4_20170116235150272.pg.chip.jpg", "9_0_0_1.PNG", "me.jpg"]
 
 
 def test_not_a_tar(tmp_path: Path) -> None:

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from synthetic import write_crops
+from torch import Tensor, nn
 
 from spiralage.age.mobilenet import MobileNet
 from spiralage.datasets.crops import Crops
-from spiralage.training.age import load_age_network
+from spiralage.training.age import load_age_network, train_age
+from spiralage.training.config import AgeRecipe, load_recipe
 from spiralage.training.loop import WEIGHTS
 
 # What the console script does; the launcher starts it once more, with the same arguments.
@@ -25,7 +28,8 @@ from spiralage.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
-# Three steps at 32 pixels. The processes know nothing of a test's patches, so the network is a real one.
+# Three steps at 32 pixels, in which nothing is random but the order and the mirroring. The processes know nothing of a
+# test's patches, so the network is a real one.
 RECIPE = """
 name = "shared"
 seed = 3
@@ -36,18 +40,36 @@ ema = 0.5
 backbone = "mobilenet"
 crop = 256
 pool = 8
+dropout = 0
 [optimiser]
-learning_rate = 1e-3
+name = "sgd"
+learning_rate = 1e-2
 clip_norm = 5.0
 [[stages]]
 share = 1.0
 size = 32
+[augmentation]
+rotation_degrees = 0
+shift = 0
+scale = 0
+colour = 0
+gray = 0
+blur = 0
 """
 
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
-    return write_crops(tmp_path_factory.mktemp("ddp") / "crops")
+    """Pictures that are their own mirror images: then flips, which each process draws for itself, change nothing."""
+    crops = write_crops(tmp_path_factory.mktemp("ddp") / "crops")
+    path = crops.folder / "shard-0000.npy"
+    pictures = np.load(path)
+    np.save(path, np.concatenate([pictures[:, :, :128], pictures[:, :, :128][:, :, ::-1]], axis=2))
+    return Crops(crops.folder)
+
+
+def vector(network: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(network.parameters()).detach()
 
 
 def train(folder: Path, crops: Crops, batch: int) -> subprocess.CompletedProcess[str]:
@@ -85,6 +107,11 @@ def test_two_processes_end_with_one_run(tmp_path: Path, crops: Crops) -> None:
     assert len((run / "log.csv").read_text().splitlines()) == 2
     _, network = load_age_network(run)
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    alone = tmp_path / "alone"
+    train_age(load_recipe(tmp_path / "shared.toml", AgeRecipe), crops, alone, device="cpu")
     torch.manual_seed(3)
-    untrained = MobileNet(dropout=0.5).state_dict()
-    assert not all(torch.equal(tensor, untrained[name]) for name, tensor in network.backbone.state_dict().items())
+    untrained = vector(MobileNet(dropout=0))
+    shared_way, lone_way = (vector(load_age_network(r)[1].backbone) - untrained for r in (run, alone))
+    assert lone_way.norm() > 0
+    # As one process with the whole batch: with half of it, or with gradients that aren't shared, it would go elsewhere.
+    assert (shared_way - lone_way).norm() < 0.1 * lone_way.norm()

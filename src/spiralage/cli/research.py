@@ -65,7 +65,7 @@ def data_crops(
     partial: Annotated[bool, typer.Option("--partial", help="take a part of a set whose pictures are counted")] = False,
 ) -> None:
     """Align every face of a data set once; goes on where a killed run stopped."""
-    from spiralage.datasets.crops import build_crops
+    from spiralage.datasets.crops import Crops, build_crops
     from spiralage.faces.detect import make_detector
     from spiralage.faces.landmarks import make_landmarker
 
@@ -78,6 +78,7 @@ def data_crops(
     folder, finder = crops or CACHE / name, make_detector(detector)
     with progress_bar("crops") as update:
         left_out = build_crops(pictures, folder, finder, make_landmarker(), data=name, progress=update)
+    results.print(f"{folder}: {len(Crops(folder))} crops of {name}", soft_wrap=True)
     if left_out:
         first = left_out[0]
         _note(

@@ -4,9 +4,12 @@ In one of these forms:
 
 - a folder (or a zip or tar of it) of pictures, ``0.jpg`` … or ``000000.png`` …, at any depth; the split is
   by the hash of the number,
-- a folder with the lists that SpiralNet's authors use, ``train.flist``, ``val.flist``, ``test.flist`` (one
-  path per line, absolute or relative to the list); each list is a split, and one that is missing is empty,
-- one such list; if it is named after none of the splits, the split is by hash.
+- a folder with lists as SpiralNet's authors use them, ``train.flist`` or ``train_1000.flist``, ``val…``,
+  ``test…``; each is a split, and one that is missing is empty,
+- one such list; if its name begins with none of the splits, the split is by hash.
+
+A list has one path per line, absolute or relative to the list. The authors' lists have the absolute paths of
+their own machine: where a path isn't there, the picture of that name in the list's folder is taken.
 
 The *subject* is the file's stem, so a picture in two encodings is an error. Which numbers show one person
 is not known. Row.age, sex and group are None.
@@ -23,7 +26,8 @@ from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
 from spiralage.errors import DatasetError
 
 ARCHIVES = ("CelebA-HQ.zip", "celeba-hq.zip", "celeba_hq.zip", "CelebA-HQ-img.zip")
-LISTS: dict[str, Split] = {f"{split}.flist": split for split in SPLITS}
+LISTS = tuple(f"{split}*.flist" for split in SPLITS)
+"""Patterns of the lists' names, in the order of the splits."""
 _LIST_SUFFIXES = (".flist", ".txt", ".lst")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -39,7 +43,7 @@ def read(path: Path) -> Iterator[tuple[Row, bytes]]:
 
 
 def _lists_in(path: Path) -> list[Path]:
-    return [path / name for name in LISTS if (path / name).is_file()]
+    return [file for pattern in LISTS for file in sorted(path.glob(pattern)) if file.is_file()]
 
 
 def _read_pictures(path: Path) -> Iterator[tuple[Row, bytes]]:
@@ -91,8 +95,14 @@ def _listed(file: Path) -> list[_Listed]:
     except UnicodeDecodeError as error:
         raise DatasetError(f"{file}: not a text file in UTF-8; give a list with one path per line") from error
     images = [line.strip() for line in lines if line.strip()]
-    split = LISTS.get(file.name)
-    return [_Listed(image, file.parent / image, split or split_by_hash(Path(image).stem)) for image in images]
+    split: Split | None = next((split for split in SPLITS if file.name.startswith(split)), None)
+    return [_Listed(image, _where(file, image), split or split_by_hash(Path(image).stem)) for image in images]
+
+
+def _where(file: Path, image: str) -> Path:
+    """Where a listed picture is, or should be."""
+    listed, beside = file.parent / image, file.parent / PurePosixPath(image).name
+    return beside if beside.is_file() and not listed.is_file() else listed
 
 
 def _check_stems(where: Path | str, names: list[str]) -> None:

@@ -86,4 +86,4 @@ def malformed(path: Path) -> list[str]:
 
 def _pictures(archive: Archive) -> list[str]:
     """The pictures' names in the archive, sorted by their own name."""
-    return sorted((name for name in archive.sizes if name.endswith(".jpg")), key=base_name)
+    return archive.named(".jpg", ".jpeg", ".png")
