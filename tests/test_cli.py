@@ -181,4 +181,4 @@ def test_mistakes_on_the_command_line_exit_with_2(capsys: pytest.CaptureFixture[
 def test_models_lists_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("compact:", "imagine:", "mean-face:", "yunet:"))
+    assert all(name in out for name in ("best:", "imagine:", "mean-face:", "yunet:"))

@@ -19,9 +19,9 @@ def random_crops(count: int) -> Pixels:
 
 def test_one_session_per_process_also_when_threads_ask_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
-        sessions = set(pool.map(lambda _: open_session("compact", 1), range(16)))
+        sessions = set(pool.map(lambda _: open_session("best", 1), range(16)))
     assert len(sessions) == 1
-    assert open_session("compact", 2) not in sessions
+    assert open_session("best", 2) not in sessions
 
 
 def test_number_of_threads_does_not_change_the_answer() -> None:
@@ -42,11 +42,11 @@ def test_batches_are_independent_of_their_size() -> None:
 
 def test_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIRALAGE_THREADS", "1")
-    assert open_session("compact") is open_session("compact", 1)
+    assert open_session("best") is open_session("best", 1)
     for bad in ("0", "many"):
         monkeypatch.setenv("SPIRALAGE_THREADS", bad)
         with pytest.raises(OptionError, match=r"threads|THREADS"):
-            open_session("compact")
+            open_session("best")
 
 
 def test_bytes_that_are_no_model() -> None:

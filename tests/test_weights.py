@@ -24,7 +24,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_every_shipped_file_is_the_pinned_one() -> None:
     entries = weights.manifest()
-    assert {"compact", "imagine", "mean-face"} <= entries.keys()
+    assert {"best", "imagine", "mean-face"} <= entries.keys()
     for name in entries:
         assert weights.read(name)
 
@@ -48,12 +48,12 @@ def test_a_changed_file_is_refused(copy: Path) -> None:
 
 def test_missing_file_name_and_manifest(copy: Path) -> None:
     with pytest.raises(ModelFileError, match="can't be read"):
-        weights.read("compact", copy)
-    with pytest.raises(ModelFileError, match="no shipped network is called 'nonsense'; there are compact"):
+        weights.read("best", copy)
+    with pytest.raises(ModelFileError, match="no shipped network is called 'nonsense'; there are best"):
         weights.read("nonsense", copy)
     (copy / "manifest.toml").unlink()
     with pytest.raises(ModelFileError, match="no usable manifest"):
-        weights.read("compact", copy)
+        weights.read("best", copy)
 
 
 def test_a_manifest_can_not_name_a_pickle(copy: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spiralage import weights
 from spiralage.age.distribution import expected_age
-from spiralage.age.estimate import AgeEstimator
+from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
 from spiralage.datasets import utkface
 from spiralage.datasets.crops import align_largest
 from spiralage.faces.detect import make_detector
@@ -43,22 +43,31 @@ def load(network: nn.Module, values: dict[str, Tensor]) -> nn.Module:
     return network.eval()
 
 
-def assert_same_ages(crops: Pixels) -> None:
-    recipe = load_recipe(RECIPES / f"{weights.manifest()['compact'].recipe}.toml", AgeRecipe)
-    network = load(build_age_network(recipe), torch_weights(weights.read("compact"), "network."))
+AGE_NETWORKS = [name for name, entry in weights.manifest().items() if entry.kind == "age"]
+
+
+def assert_same_ages(name: str, crops: Pixels) -> None:
+    recipe = load_recipe(RECIPES / f"{weights.manifest()[name].recipe}.toml", AgeRecipe)
+    network = load(build_age_network(recipe), torch_weights(weights.read(name), "network."))
     with torch.no_grad():
         expected = network(torch.from_numpy(crops)).softmax(dim=1).numpy()
-    found = AgeEstimator("compact").probabilities(crops)
+    found = AgeEstimator(name).probabilities(crops)
     assert np.abs(expected_age(found) - expected_age(expected)).max() <= 1e-3
 
 
-def test_compact_on_real_faces(real_crops: Pixels) -> None:
+@pytest.mark.parametrize("name", AGE_NETWORKS)
+def test_age_networks_on_real_faces(name: str, real_crops: Pixels) -> None:
     assert len(real_crops) > 30
-    assert_same_ages(real_crops)
+    assert_same_ages(name, real_crops)
 
 
-def test_compact_on_the_portrait(portrait_crop: AlignedFace) -> None:
-    assert_same_ages(np.stack([portrait_crop.pixels, paper_mask().cover(portrait_crop.pixels)]))
+@pytest.mark.parametrize("name", AGE_NETWORKS)
+def test_age_networks_on_the_portrait(name: str, portrait_crop: AlignedFace) -> None:
+    assert_same_ages(name, np.stack([portrait_crop.pixels, paper_mask().cover(portrait_crop.pixels)]))
+
+
+def test_the_network_that_is_asked_by_default_ships() -> None:
+    assert DEFAULT_NETWORK in AGE_NETWORKS
 
 
 def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from spiralage.runtime import open_session
 from spiralage.types import CROP_SIZE, AgeEstimate, Floats, Pixels
 
-DEFAULT_NETWORK = "compact"
+DEFAULT_NETWORK = "best"
 
 
 class AgeEstimator:

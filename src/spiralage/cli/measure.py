@@ -75,3 +75,13 @@ def evaluate_lopo(
             f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}",
             soft_wrap=True,
         )
+
+
+def evaluate_goals(
+    folder: Annotated[Path, typer.Option("--results", help="the folder of the tables")] = Path("results"),
+) -> None:
+    """What the tables say of the project's goals: met, or missed by how much."""
+    need_train_extra()
+    from spiralage.evaluation.goals import write_goals
+
+    results.print(write_goals(folder), markup=False, soft_wrap=True)

@@ -161,8 +161,8 @@ HEAD = """# Table 1: FG-NET, leave one person out
 
 Written by `spiralage evaluate lopo`. Mean absolute error in years over images, with the 95 % interval of a bootstrap
 over persons; *by person* is the mean of the persons' own errors; CS@5 the part of images within 5 years. *Paper*:
-Choi's AlexNet, pre-trained on IMDB-WIKI and UTKFace; its restorer is SpiralNet. *Constant*: always the median age of
-the training persons.
+Choi's AlexNet, pre-trained on IMDB-WIKI and UTKFace, and the difference to it; its restorer is SpiralNet. *Constant*:
+always the median age of the training persons.
 
 | estimator | trained on | condition | filled by | MAE | 95 % | by person | CS@5 | paper |
 |---|---|---|---|---:|---:|---:|---:|---:|
@@ -188,7 +188,7 @@ def _page_line(row: TableRow) -> str:
         f"{row.mae_low:.2f}–{row.mae_high:.2f}",
         f"{row.mae_by_person:.2f}",
         f"{row.cs5:.3f}",
-        "" if paper is None else f"{paper:.2f}",
+        "" if paper is None else f"{paper:.2f} ({row.mae - paper:+.2f})",
     )
     return "| " + " | ".join(cells) + " |"
 

@@ -57,8 +57,7 @@ def evaluate_utkface(
 ) -> list[Result]:
     """Every network under every condition, after the constant predictor.
 
-    The networks were trained on unmasked faces; masked pixels are 0. Each condition's pictures are made
-    once and shown to every network.
+    Each condition's pictures are made once and shown to every network, whatever it was trained on.
 
     Args:
         runs: folders of finished age runs.
