@@ -53,8 +53,8 @@ def write_shard(folder: Path, rows: list[Row], pictures: list[Pixels], data: str
 def use_tiny_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
     """CompactNet with 8 channels wherever a recipe asks for "compact": same code, quick steps."""
 
-    def make(name: BackboneName, dropout: float) -> Backbone:
-        return CompactNet((8, 12, 16), (1, 1, 1), dropout) if name == "compact" else make_backbone(name, dropout)
+    def make(name: BackboneName, dropout: float, width: int) -> Backbone:
+        return CompactNet((8, 12, 16), (1, 1, 1), dropout) if name == "compact" else make_backbone(name, dropout, width)
 
     monkeypatch.setattr(age, "make_backbone", make)
 

@@ -30,6 +30,7 @@ RESEARCH = ("training", "evaluation")
 TORCH_MODULES = {
     "age/backbones.py",
     "age/mobilenet.py",
+    "age/vgg.py",
     "restoration/imagine.py",
     "restoration/critics.py",
     "restoration/slices.py",

@@ -148,7 +148,7 @@ def test_another_network_can_not_go_on_with_a_run(
     crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(crops, tmp_path, minutes=0)
-    monkeypatch.setattr(age, "make_backbone", lambda name, dropout: CompactNet((8, 12, 20), (1, 1, 1), dropout))
+    monkeypatch.setattr(age, "make_backbone", lambda name, dropout, width: CompactNet((8, 12, 20), (1, 1, 1), dropout))
     with pytest.raises(CheckpointError, match="another run folder"):
         train(crops, tmp_path)
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from spiralage.age.distribution import MAX_AGE
 from spiralage.age.mobilenet import MobileNet
+from spiralage.age.vgg import VGG
 
-BackboneName: TypeAlias = Literal["alexnet", "compact", "mobilenet"]
-Backbone: TypeAlias = "AlexNet | CompactNet | MobileNet"
+BackboneName: TypeAlias = Literal["alexnet", "compact", "mobilenet", "vgg16"]
+Backbone: TypeAlias = "AlexNet | CompactNet | MobileNet | VGG"
 CLASSES = MAX_AGE + 1
 
 
@@ -134,16 +135,29 @@ def _initialise(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
 
 
-BACKBONES: dict[BackboneName, Callable[[float], Backbone]] = {
-    "alexnet": AlexNet,
-    "compact": lambda dropout: CompactNet(dropout=dropout),
-    "mobilenet": MobileNet,
+def _vgg16(dropout: float, width: int) -> VGG:
+    network = VGG("vgg16", width, dropout)
+    _initialise(network)
+    return network
+
+
+BACKBONES: dict[BackboneName, Callable[[float, int], Backbone]] = {
+    "alexnet": lambda dropout, _: AlexNet(dropout),
+    "compact": lambda dropout, _: CompactNet(dropout=dropout),
+    "mobilenet": lambda dropout, _: MobileNet(dropout),
+    "vgg16": _vgg16,
 }
 
 
-def make_backbone(name: BackboneName, dropout: float) -> Backbone:
-    """The untrained network of that name."""
-    return BACKBONES[name](dropout)
+def make_backbone(name: BackboneName, dropout: float, width: int = 64) -> Backbone:
+    """The untrained network of that name.
+
+    Args:
+        name: which.
+        dropout: before its last layers.
+        width: channels of vgg16's first layer; the others have one width.
+    """
+    return BACKBONES[name](dropout, width)
 
 
 class AgeNetwork(nn.Module):

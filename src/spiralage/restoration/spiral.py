@@ -6,7 +6,7 @@ the same way. Pictures are channels first, (N, 3, height, width), float.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -20,7 +20,7 @@ TURN: tuple[Side, ...] = ("left", "up", "right", "down")
 
 Picture = TypeVar("Picture")
 Paint: TypeAlias = Callable[[Picture, Picture], Picture]
-Join: TypeAlias = Callable[[Sequence[Any], int], Any]
+Join: TypeAlias = Callable[[tuple[Any, Any], int], Any]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def no_progress(step: int, steps: int, values: dict[str, float]) -> None:
 def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     """The untrained network of a recipe."""
     settings = recipe.network
-    backbone = make_backbone(settings.backbone, settings.dropout)
+    backbone = make_backbone(settings.backbone, settings.dropout, settings.width)
     return AgeNetwork(backbone, crop=settings.crop, pool=settings.pool)
 
 
