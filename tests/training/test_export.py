@@ -106,7 +106,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
         train_age(age_recipe(epochs=0.5), finished, folder / "tiny", device="cpu")
-        train_imagine(imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder / "tiny", device="cpu")
+        train_imagine(imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder, device="cpu")
     return folder
 
 

@@ -20,8 +20,8 @@ from spiralage.training import imagine
 from spiralage.training.age import build_age_network, train_age
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import ImagineRecipe, Windows
+from spiralage.training.features import age_features
 from spiralage.training.imagine import (
-    Features,
     draw_windows,
     generator_losses,
     load_imaginer,
@@ -34,13 +34,13 @@ from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crops, Path]:
-    """Crops and a finished age run, for features."""
+    """Crops, and a folder with a finished age run, for features."""
     folder = tmp_path_factory.mktemp("imagine")
     crops = write_crops(folder / "crops")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
         train_age(age_recipe(epochs=0.5), crops, folder / "tiny", device="cpu")
-    return crops, folder / "tiny"
+    return crops, folder
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +61,9 @@ def train(
     progress: KillAt | None = None,
     minutes: float | None = None,
 ) -> bool:
-    crops, features = folders
+    crops, runs = folders
     chosen = recipe or imagine_recipe()
-    return train_imagine(chosen, crops, folder, features, device="cpu", minutes=minutes, progress=progress or KillAt())
+    return train_imagine(chosen, crops, folder, runs, device="cpu", minutes=minutes, progress=progress or KillAt())
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -182,21 +182,10 @@ def test_the_losses_are_weighed_by_the_recipe() -> None:
 
 def test_equal_pictures_lose_nothing_but_the_critics_doubt() -> None:
     torch.manual_seed(0)
-    features = Features(build_age_network(age_recipe()), 64)
+    features = age_features(build_age_network(age_recipe()), 64)
     picture = torch.rand(2, 3, 32, 32)
     losses = generator_losses(picture, picture.clone(), picture, PatchCritic(8), features)
     assert {name: value.item() for name, value in losses.items() if name != "adversarial"} == pytest.approx(
         {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
     )
     assert losses["adversarial"] > 0
-
-
-def test_features_pass_gradients_to_the_picture_only() -> None:
-    torch.manual_seed(0)
-    features = Features(build_age_network(age_recipe()), 64)
-    picture = torch.rand(1, 3, 32, 32, requires_grad=True)
-    torch.autograd.backward(torch.stack([f.square().sum() for f in features(picture)]).sum())
-    assert picture.grad is not None
-    assert picture.grad.abs().sum() > 0
-    assert all(p.grad is None for p in features.parameters())
-    assert not features.network.training

@@ -177,8 +177,7 @@ def train_imagine(
     settings = load_recipe(recipe, ImagineRecipe)
     faces = Crops(crops or CACHE / settings.data)
     with _training(settings.name, run, threads) as (folder, progress):
-        features = folder.parent / settings.features
-        imagine.train_imagine(settings, faces, folder, features, device=device, minutes=minutes, progress=progress)
+        imagine.train_imagine(settings, faces, folder, folder.parent, device=device, minutes=minutes, progress=progress)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiralage.age.backbones import AgeNetwork
 from spiralage.datasets.crops import Crops
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
-from spiralage.training.age import Progress, load_age_network, no_progress
+from spiralage.training.age import Progress, no_progress
 from spiralage.training.config import ImagineRecipe, Windows
+from spiralage.training.features import Features, load_features
 from spiralage.training.loop import (
     Device,
     Run,
@@ -37,29 +37,6 @@ from spiralage.types import Mask
 LOG_EVERY = 50  # steps
 
 
-class Features(nn.Module):
-    """An age network's activations as perceptual features: what is restored is what age reads.
-
-    The paper compares activations of ImageNet's VGG19. Gradients flow through to the picture, never
-    into the weights.
-
-    Args:
-        network: a trained age network.
-        size: pictures are brought to this side before they go in, pixels.
-    """
-
-    def __init__(self, network: AgeNetwork, size: int) -> None:
-        super().__init__()
-        self.network = network.requires_grad_(False).eval()
-        self.size = size
-
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(N, 3, S, S) float in [0, 1] → activations, finest first."""
-        if pictures.shape[-1] != self.size:
-            pictures = F.interpolate(pictures, size=(self.size, self.size), mode="bilinear", align_corners=False)
-        return self.network.backbone.features(self.network.normalise(pictures))
-
-
 def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
     """Margin masks of random windows, (count, 256, 256) bool, kinds drawn by their shares."""
     weights = np.array([shares.random, shares.paper, shares.edge])
@@ -75,7 +52,7 @@ def train_imagine(
     recipe: ImagineRecipe,
     crops: Crops,
     folder: Path,
-    features_run: Path,
+    runs: Path,
     *,
     device: Device = "auto",
     minutes: float | None = None,
@@ -87,7 +64,7 @@ def train_imagine(
         recipe: what to train and how.
         crops: the aligned crops; only the training split is seen.
         folder: the run's folder; gets weights.safetensors when done.
-        features_run: the finished run of the age network that gives the perceptual features.
+        runs: the folder with the run of the age network that gives the perceptual features.
         device, minutes, progress: as in ``train_age``.
 
     Returns:
@@ -104,7 +81,7 @@ def train_imagine(
     torch.manual_seed(recipe.seed)
     generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
     critic = channels_last(PatchCritic(recipe.network.critic_width))
-    features = channels_last(Features(load_age_network(features_run)[1], recipe.features_size)).to(fabric.device)
+    features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
     average = make_average(generator, recipe.ema).to(fabric.device)
     _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
     _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))

@@ -1,0 +1,146 @@
+"""Feature networks: frozen activations in which pictures are compared, and whose statistics are a style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.age.backbones import AgeNetwork
+from spiralage.age.vgg import VGG, block_activations, convolutions
+from spiralage.errors import CheckpointError, ModelFileError
+from spiralage.files import sha256_of
+from spiralage.training.age import load_age_network
+
+IMAGENET = "vgg19"
+"""The recipe value that asks for ImageNet's VGG19 instead of an age network."""
+IMAGENET_FILE = "vgg19-dcbb9e9d.pth"
+"""torchvision's name of its weights; the digits are the start of the file's SHA-256."""
+STYLE_BLOCK = 2
+
+
+class _Backbone(Protocol):
+    def features(self, x: Tensor) -> list[Tensor]: ...
+
+
+class Features(nn.Module):
+    """A frozen network's activations. Gradients flow through to the picture, never into the weights.
+
+    The papers compare activations of ImageNet's VGG19; with an age network what is compared is what age is
+    read from.
+
+    Args:
+        backbone: has ``features``; for ``style`` it must be a VGG.
+        mean, deviation: of the pictures that it knows, (3,) or a number, RGB in [0, 1].
+        size: pictures are brought to this side before they are compared, pixels; None leaves them.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, backbone: nn.Module, mean: Tensor | float, deviation: Tensor | float, size: int | None = None
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval()
+        self.size = size
+        self.register_buffer("mean", torch.as_tensor(mean).reshape(-1, 1, 1))
+        self.register_buffer("deviation", torch.as_tensor(deviation).reshape(-1, 1, 1))
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """(N, 3, S, S) float in [0, 1] → activations, finest first."""
+        if self.size is not None and pictures.shape[-1] != self.size:
+            pictures = F.interpolate(pictures, size=(self.size, self.size), mode="bilinear", align_corners=False)
+        return cast(_Backbone, self.backbone).features(self._normalised(pictures))
+
+    def style(self, pictures: Tensor) -> Tensor:
+        """VGG's last activation at a quarter of the resolution (relu3_4 of VGG19, relu3_3 of VGG16).
+
+        Args:
+            pictures: (N, 3, H, W) float in [0, 1]; never resized.
+
+        Returns:
+            (N, style_channels, H/4, W/4) float.
+        """
+        return block_activations(self._to_style, self._normalised(pictures))[STYLE_BLOCK][-1]
+
+    @property
+    def style_channels(self) -> int:
+        """The channels of ``style``."""
+        return int(next(layer.out_channels for layer in reversed(self._to_style) if isinstance(layer, nn.Conv2d)))
+
+    @property
+    def _to_style(self) -> nn.Sequential:
+        """The leading layers, up to the pooling after the style's."""
+        layers = list(cast(nn.Sequential, self.backbone[0]))  # type: ignore[index]
+        ends = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        return nn.Sequential(*layers[: ends[STYLE_BLOCK] + 1])
+
+    def _normalised(self, pictures: Tensor) -> Tensor:
+        return (pictures - self.mean) / self.deviation
+
+
+class _ImageNetVGG19(nn.Sequential):
+    """VGG19's convolutions alone, laid out as ``VGG``."""
+
+    def __init__(self) -> None:
+        super().__init__(convolutions("vgg19"))
+
+    features = VGG.features
+
+
+def age_features(network: AgeNetwork, size: int | None = None) -> Features:
+    """The features of an age network."""
+    return Features(network.backbone, network.MEAN, network.DEVIATION, size)
+
+
+def imagenet_features(path: Path, size: int | None = None) -> Features:
+    """The features of VGG19, trained on ImageNet, from torchvision's file.
+
+    Args:
+        path: ``vgg19-dcbb9e9d.pth``.
+        size: see ``Features``.
+
+    Raises:
+        ModelFileError: missing, changed, or not VGG19.
+    """
+    pinned = IMAGENET_FILE.removesuffix(".pth").rpartition("-")[2]
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file; put torchvision's {IMAGENET_FILE} there")
+    if not sha256_of(path).startswith(pinned):
+        raise ModelFileError(f"{path}: its SHA-256 doesn't begin with {pinned}; fetch the file again")
+    network = _ImageNetVGG19()
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)  # tensors alone: no code is run
+        kept = {name.replace("features.", "0.", 1): t for name, t in tensors.items() if name.startswith("features.")}
+        network.load_state_dict(kept)
+    except (RuntimeError, AttributeError, EOFError, ValueError) as error:
+        raise ModelFileError(f"{path}: not torchvision's VGG19 ({str(error).splitlines()[0]})") from error
+    return Features(network, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]), size)
+
+
+def hub_file() -> Path:
+    """Where torch's hub cache keeps torchvision's VGG19."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_FILE
+
+
+def load_features(name: str, runs: Path, size: int | None = None) -> Features:
+    """The feature network that a recipe names.
+
+    Args:
+        name: "vgg19", or the name of an age recipe.
+        runs: the folder with the age recipes' runs.
+        size: see ``Features``.
+
+    Raises:
+        ModelFileError: torchvision's file isn't in the hub cache.
+        CheckpointError: the age network isn't trained yet.
+    """
+    if name == IMAGENET:
+        return imagenet_features(hub_file(), size)
+    if not (runs / name).is_dir():
+        raise CheckpointError(f"{runs / name}: no such run; run: spiralage train age recipes/{name}.toml")
+    return age_features(load_age_network(runs / name)[1], size)
