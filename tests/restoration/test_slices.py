@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiralage.restoration.slices import ContextEncoder, SliceGenerator, adain, spade, statistics
+from spiralage.age.vgg import convolutions
+from spiralage.occlusion.window import Window
+from spiralage.restoration.slices import (
+    ContextEncoder,
+    SliceGAN,
+    SliceGenerator,
+    StyleEncoder,
+    adain,
+    spade,
+    statistics,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +118,42 @@ def test_the_papers_sizes() -> None:
         (256, 128, 4, 4),
     ]
     assert len(generator.blocks) == 6
+
+
+def make_gan(thickness: int = 8) -> SliceGAN:
+    layers = nn.Sequential(*list(convolutions("vgg16", 4))[:16])
+    return SliceGAN(StyleEncoder(layers, 0.5, 0.25), 8, 1, thickness).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("window", [Window(16, 4, 32, 32, 64), Window(0, 30, 20, 34, 64), Window(61, 61, 3, 3, 64)])
+def test_the_walk_fills_the_frame_and_keeps_the_window(window: Window) -> None:
+    gan = make_gan()
+    visible, imagined = torch.rand(2, 3, window.height, window.width), torch.rand(2, 3, 64, 64)
+    walked = list(gan.walk(visible, imagined, window))
+    picture = walked[-1][2]
+    assert picture.shape == (2, 3, 64, 64)
+    assert torch.equal(picture[(..., *window.slices)], visible)
+    assert [strip.shape[2:] for _, strip, _ in walked] == [(s.strip.height, s.strip.width) for s, _, _ in walked]
+
+
+def test_context_is_encoded_once_per_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan, calls = make_gan(), []
+    forward = gan.context.forward
+    monkeypatch.setattr(gan.context, "forward", lambda x: calls.append(x.shape) or forward(x))
+    steps = list(gan.walk(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 64, 64), Window(16, 4, 32, 32, 64)))
+    assert len(steps) > 4
+    assert calls == [(1, 3, 32, 32)]
+
+
+def test_gradients_reach_every_slice_but_not_the_style_encoder() -> None:
+    gan, imagined = make_gan(), torch.rand(1, 3, 64, 64, requires_grad=True)
+    window = Window(16, 16, 32, 32, 64)
+    (*_, (_, _, picture)) = gan.walk(torch.rand(1, 3, 32, 32), imagined, window)
+    picture.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert imagined.grad is not None
+    reached = imagined.grad.abs().sum(dim=1)[0] > 0
+    assert not reached[window.slices].any()
+    assert reached.float().mean() > 0.7  # all the margin, three quarters of the frame, but for dead pixels
+    assert all(p.grad is None for p in gan.style.parameters())
+    assert all(p.grad is not None for part in (gan.context, gan.generator) for p in part.parameters())

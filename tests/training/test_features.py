@@ -11,7 +11,8 @@ from torch import Tensor
 
 from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.age.vgg import VGG, convolutions
-from spiralage.errors import CheckpointError, ModelFileError
+from spiralage.errors import CheckpointError, ModelFileError, RecipeError
+from spiralage.restoration.slices import statistics
 from spiralage.training import features
 from spiralage.training.features import age_features, hub_file, imagenet_features, load_features
 
@@ -50,17 +51,23 @@ def test_pictures_are_brought_to_the_size() -> None:
 
 
 @torch.no_grad()
-def test_the_style_is_the_last_activation_at_a_quarter() -> None:
+def test_the_style_is_told_by_the_last_activation_at_a_quarter() -> None:
     network = small_vgg().eval()
-    found, strip = age_features(network), torch.rand(2, 3, 16, 40)
+    encoder, strip = age_features(network).style_encoder(), torch.rand(2, 3, 16, 40)
     x = network.normalise(strip)
     assert isinstance(network.backbone, VGG)
     layers = network.backbone[0]
     assert isinstance(layers, torch.nn.Sequential)
     for layer in list(layers)[:16]:  # conv1_1 … relu3_3
         x = layer(x)
-    torch.testing.assert_close(found.style(strip), x)
-    assert x.shape == (2, found.style_channels, 4, 10)
+    assert x.shape == (2, encoder.channels, 4, 10)
+    torch.testing.assert_close(encoder(strip), statistics(x))
+
+
+def test_styles_need_a_vgg() -> None:
+    other = AgeNetwork(make_backbone("compact", 0.5), crop=256, pool=4)
+    with pytest.raises(RecipeError, match="styles are told by a VGG, not by CompactNet"):
+        age_features(other).style_encoder()
 
 
 def write_vgg19(path: Path) -> dict[str, Tensor]:
@@ -90,8 +97,7 @@ def test_torchvisions_file_from_the_hub_cache(tmp_path: Path, monkeypatch: pytes
     normalised = ((1 - mean) / deviation)[None, :, None, None].expand(1, 3, 3, 3)
     expected = ((weight * normalised).sum(dim=(1, 2, 3)) + bias).relu()
     torch.testing.assert_close(found(white)[0][0, :, 16, 16], expected, rtol=1e-4, atol=1e-5)
-    assert found.style_channels == 256
-    assert found.style(white).shape == (1, 256, 8, 8)
+    assert found.style_encoder()(white).shape == (1, 2 * 256)
 
 
 def test_a_missing_changed_or_other_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

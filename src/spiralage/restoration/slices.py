@@ -9,13 +9,16 @@ computed once per picture by ``ContextEncoder``, not once per slice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiralage.occlusion.window import Window
 from spiralage.restoration.imagine import DilatedBlock
+from spiralage.restoration.spiral import Step, grow
 
 Modulation: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 """γ and β at the decoder's quarter resolution, then at its half resolution."""
@@ -69,6 +72,39 @@ def spade(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     size = x.shape[2:]
     gamma, beta = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in (gamma, beta))
     return F.instance_norm(x) * (1 + gamma) + beta
+
+
+class StyleEncoder(nn.Module):
+    """A strip → its style: the statistics of a frozen VGG's activations at a quarter of the resolution.
+
+    Args:
+        layers: VGG's layers up to the style's ReLU (relu3_4 of VGG19, relu3_3 of VGG16).
+        mean, deviation: of the pictures that it knows, (3,) or a number, RGB in [0, 1].
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, layers: nn.Sequential, mean: Tensor | float, deviation: Tensor | float) -> None:
+        super().__init__()
+        self.layers = layers.requires_grad_(False).eval()
+        self.register_buffer("mean", torch.as_tensor(mean).expand(3).reshape(-1, 1, 1).clone())
+        self.register_buffer("deviation", torch.as_tensor(deviation).expand(3).reshape(-1, 1, 1).clone())
+
+    @property
+    def channels(self) -> int:
+        """The channels of the activations; the style has twice as many numbers."""
+        return int(next(layer.out_channels for layer in reversed(self.layers) if isinstance(layer, nn.Conv2d)))
+
+    def forward(self, strip: Tensor) -> Tensor:
+        """(N, 3, H, W) float in [0, 1], of any height and width → (N, 2·channels) float, see ``statistics``."""
+        return statistics(self.layers((_padded(strip) - self.mean) / self.deviation).float())
+
+
+def _padded(strip: Tensor) -> Tensor:
+    """The strip with its last rows and columns repeated until both divide by 4: two halvings lose nothing."""
+    height, width = strip.shape[2:]
+    return F.pad(strip, (0, -width % SHRINK, 0, -height % SHRINK), mode="replicate")
 
 
 class ContextEncoder(nn.Module):
@@ -154,9 +190,7 @@ class SliceGenerator(nn.Module):
             (N, 3, H, W) float in [0, 1].
         """
         height, width = strip.shape[2:]
-        # The encoder halves twice; a slice that is cut at the border may not divide by 4.
-        padded = F.pad(strip * 2 - 1, (0, -width % SHRINK, 0, -height % SHRINK), mode="replicate")
-        x = F.relu(adain(self.encoder(padded), self.style(style)))  # (N, width, H/4, W/4)
+        x = F.relu(adain(self.encoder(_padded(strip) * 2 - 1), self.style(style)))  # (N, width, H/4, W/4)
         x = self.blocks(x)
         x = self.to_half(F.relu(spade(x, gamma4, beta4)))
         x = self.to_full(F.relu(spade(x, gamma2, beta2)))
@@ -166,3 +200,44 @@ class SliceGenerator(nn.Module):
 
 def _normed(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
     return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()
+
+
+class SliceGAN(nn.Module):
+    """All that walks the spiral: style encoder, context encoder, slice generator.
+
+    Args:
+        style: what tells the style of a strip; frozen.
+        width: channels of the residual blocks.
+        blocks: how many of them.
+        thickness: of a slice, pixels of the frame.
+    """
+
+    def __init__(self, style: StyleEncoder, width: int = 256, blocks: int = 6, thickness: int = 32) -> None:
+        super().__init__()
+        self.style = style
+        self.context = ContextEncoder(width)
+        self.generator = SliceGenerator(width, blocks, style.channels)
+        self.thickness = thickness
+
+    def walk(self, visible: Tensor, imagined: Tensor, window: Window) -> Iterator[tuple[Step, Tensor, Tensor]]:
+        """Grow the window to its frame; see ``spiral.grow``.
+
+        Gradients reach every slice through the picture that it becomes a part of, but not through the style
+        of those after it.
+
+        Args:
+            visible: what the window shows, (N, 3, window.height, window.width) float in [0, 1].
+            imagined: the imagined whole, (N, 3, frame, frame) float in [0, 1].
+            window: where ``visible`` lies, the same for every picture of the batch.
+        """
+        modulation = self.context(context_view(visible, window.frame))
+
+        def paint(imaginary: Tensor, beside: Tensor) -> Tensor:
+            return self.generator(imaginary, self.style(beside.detach()), *modulation)  # type: ignore[no-any-return]
+
+        return grow(visible, imagined, window, paint, thickness=self.thickness, join=torch.cat)
+
+
+def context_view(visible: Tensor, frame: int) -> Tensor:
+    """The window, of whatever shape, as the context encoder sees it: a square of half the frame's side."""
+    return F.interpolate(visible, size=(frame // 2, frame // 2), mode="bilinear", align_corners=False)

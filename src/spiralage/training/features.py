@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.age.backbones import AgeNetwork
-from spiralage.age.vgg import VGG, block_activations, convolutions
-from spiralage.errors import CheckpointError, ModelFileError
+from spiralage.age.vgg import VGG, convolutions
+from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.files import sha256_of
+from spiralage.restoration.slices import StyleEncoder
 from spiralage.training.age import load_age_network
 
 IMAGENET = "vgg19"
@@ -33,7 +34,7 @@ class Features(nn.Module):
     read from.
 
     Args:
-        backbone: has ``features``; for ``style`` it must be a VGG.
+        backbone: has ``features``.
         mean, deviation: of the pictures that it knows, (3,) or a number, RGB in [0, 1].
         size: pictures are brought to this side before they are compared, pixels; None leaves them.
     """
@@ -56,28 +57,20 @@ class Features(nn.Module):
             pictures = F.interpolate(pictures, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return cast(_Backbone, self.backbone).features(self._normalised(pictures))
 
-    def style(self, pictures: Tensor) -> Tensor:
-        """VGG's last activation at a quarter of the resolution (relu3_4 of VGG19, relu3_3 of VGG16).
+    def style_encoder(self) -> StyleEncoder:
+        """Tells styles by VGG's last activation at a quarter of the resolution.
 
-        Args:
-            pictures: (N, 3, H, W) float in [0, 1]; never resized.
-
-        Returns:
-            (N, style_channels, H/4, W/4) float.
+        Raises:
+            RecipeError: the network isn't a VGG.
         """
-        return block_activations(self._to_style, self._normalised(pictures))[STYLE_BLOCK][-1]
-
-    @property
-    def style_channels(self) -> int:
-        """The channels of ``style``."""
-        return int(next(layer.out_channels for layer in reversed(self._to_style) if isinstance(layer, nn.Conv2d)))
-
-    @property
-    def _to_style(self) -> nn.Sequential:
-        """The leading layers, up to the pooling after the style's."""
-        layers = list(cast(nn.Sequential, self.backbone[0]))  # type: ignore[index]
-        ends = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-        return nn.Sequential(*layers[: ends[STYLE_BLOCK] + 1])
+        layers = self.backbone[0] if isinstance(self.backbone, nn.Sequential) else None
+        if not isinstance(layers, nn.Sequential):
+            name = type(self.backbone).__name__
+            raise RecipeError(f"styles are told by a VGG, not by {name}; choose features of a VGG")
+        pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        return StyleEncoder(
+            nn.Sequential(*list(layers)[: pools[STYLE_BLOCK]]), self.mean.flatten(), self.deviation.flatten()
+        )
 
     def _normalised(self, pictures: Tensor) -> Tensor:
         return (pictures - self.mean) / self.deviation
