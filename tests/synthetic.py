@@ -15,7 +15,7 @@ from spiralage.age.backbones import Backbone, BackboneName, CompactNet, make_bac
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
 from spiralage.training import age
-from spiralage.training.config import AgeRecipe, ImagineRecipe
+from spiralage.training.config import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.types import Pixels
 
 SPLITS: tuple[Split, ...] = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
@@ -91,6 +91,30 @@ def imagine_recipe(**changes: Any) -> ImagineRecipe:
         "loss": {"adversarial": 0.1, "perceptual": 1.0, "hue_color": 10.0, "l1": 10.0},
     }
     return ImagineRecipe.model_validate(values | changes)
+
+
+def slice_recipe(**changes: Any) -> SliceRecipe:
+    """A run of 8 steps at 64 pixels."""
+    values: dict[str, Any] = {
+        "name": "tiny-slices",
+        "seed": 3,
+        "epochs": 2,
+        "batch": 4,
+        "ema": 0.5,
+        "imagine": "tiny-imagine",
+        "features": "tiny-vgg",
+        "network": {
+            "size": 64,
+            "thickness": 16,
+            "width": 8,
+            "blocks": 1,
+            "critic_width": 8,
+            "slice_critic_width": 8,
+        },
+        "generator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+        "critic": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+    }
+    return SliceRecipe.model_validate(values | changes)
 
 
 class Kill(BaseException):

@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     data.command("duplicates")(data_duplicates)
     train.command("age")(train_age)
     train.command("imagine")(train_imagine)
+    train.command("slices")(train_slices)
     train.command("mean-face")(train_mean_face)
     evaluate.command("utkface")(measure.evaluate_utkface)
     evaluate.command("lopo")(measure.evaluate_lopo)
@@ -178,6 +179,26 @@ def train_imagine(
     faces = Crops(crops or CACHE / settings.data)
     with _training(settings.name, run, threads) as (folder, progress):
         imagine.train_imagine(settings, faces, folder, folder.parent, device=device, minutes=minutes, progress=progress)
+
+
+def train_slices(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    minutes: Minutes = None,
+    threads: Threads = None,
+) -> None:
+    """Train a SliceGAN; called again, it goes on from the last checkpoint."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.training import slices
+    from spiralage.training.config import SliceRecipe, load_recipe
+
+    settings = load_recipe(recipe, SliceRecipe)
+    faces = Crops(crops or CACHE / settings.data)
+    with _training(settings.name, run, threads) as (folder, progress):
+        slices.train_slices(settings, faces, folder, folder.parent, device=device, minutes=minutes, progress=progress)
 
 
 @contextmanager

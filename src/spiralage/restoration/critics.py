@@ -10,10 +10,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 class PatchCritic(nn.Module):
     """PatchGAN with spectral norm, conditioned on the visible picture (6 channels in).
 
-    Four 4×4 convolutions (strides 2, 2, 2, 1) and a last one to a map of logits, one per patch.
+    4×4 convolutions, all but the last of them of stride 2, and a last one to a map of logits, one per patch.
 
     Args:
         width: channels of the first layer; 64 in the paper.
+        halvings: convolutions of stride 2; fewer for thin slices.
 
     Example:
         >>> picture = torch.zeros(1, 3, 64, 64)
@@ -21,18 +22,22 @@ class PatchCritic(nn.Module):
         torch.Size([1, 1, 6, 6])
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, halvings: int = 3) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 6
-        for out, stride in ((width, 2), (2 * width, 2), (4 * width, 2), (8 * width, 1)):
+        for number in range(halvings + 1):
+            out, stride = width * 2**number, 2 if number < halvings else 1
             layers += [spectral_norm(nn.Conv2d(channels, out, 4, stride, 1)), nn.LeakyReLU(0.2)]
             channels = out
         layers.append(spectral_norm(nn.Conv2d(channels, 1, 4, 1, 1)))
         self.body = nn.Sequential(*layers)
 
     def forward(self, picture: Tensor, visible: Tensor) -> Tensor:
-        """(N, 3, S, S) each, float in [0, 1] → (N, 1, S/8 − 2, S/8 − 2) logits, positive = real."""
+        """(N, 3, S, S) each, float in [0, 1] → (N, 1, S/8 − 2, S/8 − 2) logits, positive = real.
+
+        With another number h of halvings it is S/2^h − 2.
+        """
         logits: Tensor = self.body(torch.cat([picture, visible], dim=1) * 2 - 1)
         return logits
 

@@ -194,7 +194,7 @@ class SliceGenerator(nn.Module):
         x = self.blocks(x)
         x = self.to_half(F.relu(spade(x, gamma4, beta4)))
         x = self.to_full(F.relu(spade(x, gamma2, beta2)))
-        picture: Tensor = torch.sigmoid(self.to_picture(F.relu(F.instance_norm(x))))
+        picture: Tensor = torch.sigmoid(self.to_picture(F.relu(x)))
         return picture[:, :, :height, :width]
 
 

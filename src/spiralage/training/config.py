@@ -197,6 +197,39 @@ class ImagineRecipe(TrainingRecipe):
     windows: Windows = Windows()
 
 
+class SliceNetworkRecipe(_Strict):
+    """Sizes of SliceGAN; the paper has size 256, thickness 32, width 256, 6 blocks."""
+
+    size: Literal[64, 128, 256] = Field(description="side of the frame, pixels")
+    thickness: int = Field(ge=4, le=128, description="of a slice, pixels of the frame")
+    width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
+    blocks: int = Field(ge=1, le=16)
+    critic_width: int = Field(ge=8, le=128, description="channels of the whole picture's critic's first layer")
+    slice_critic_width: int = Field(ge=8, le=128, description="channels of the slices' critic's first layer")
+
+
+class SliceWeights(_Strict):
+    """Weights of SliceGAN's losses, the paper's by default."""
+
+    adversarial: float = Field(default=0.1, ge=0, description="on whole pictures")
+    slice_adversarial: float = Field(default=0.1, ge=0, description="on slices")
+    l1: float = Field(default=10.0, ge=0)
+    hue_color: float = Field(default=10.0, ge=0)
+    style: float = Field(default=250.0, ge=0)
+
+
+class SliceRecipe(TrainingRecipe):
+    """A recipe of ``spiralage train slices``."""
+
+    imagine: str = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
+    features: str = Field(description="vgg19, or the age recipe whose VGG tells styles")
+    network: SliceNetworkRecipe
+    generator: Optimiser
+    critic: Optimiser
+    loss: SliceWeights = SliceWeights()
+    windows: Windows = Windows()
+
+
 class FineTuning(_Strict):
     """How each fold's network goes on from the start network."""
 
@@ -235,7 +268,7 @@ class LopoRecipe(_Strict):
         return self
 
 
-Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe, LopoRecipe)
+Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe, SliceRecipe, LopoRecipe)
 
 
 def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:

@@ -67,13 +67,16 @@ class Features(nn.Module):
         if not isinstance(layers, nn.Sequential):
             name = type(self.backbone).__name__
             raise RecipeError(f"styles are told by a VGG, not by {name}; choose features of a VGG")
-        pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-        return StyleEncoder(
-            nn.Sequential(*list(layers)[: pools[STYLE_BLOCK]]), self.mean.flatten(), self.deviation.flatten()
-        )
+        return StyleEncoder(style_layers(layers), self.mean.flatten(), self.deviation.flatten())
 
     def _normalised(self, pictures: Tensor) -> Tensor:
         return (pictures - self.mean) / self.deviation
+
+
+def style_layers(layers: nn.Sequential) -> nn.Sequential:
+    """The leading layers of a VGG's convolutional part, up to its last ReLU at a quarter of the resolution."""
+    pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+    return nn.Sequential(*list(layers)[: pools[STYLE_BLOCK]])
 
 
 class _ImageNetVGG19(nn.Sequential):

@@ -32,20 +32,27 @@ from spiralage.training.loop import (
     set_learning_rate,
 )
 from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
-from spiralage.types import Mask
+from spiralage.types import Mask, Pixels
 
 LOG_EVERY = 50  # steps
 
 
 def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
     """Margin masks of random windows, (count, 256, 256) bool, kinds drawn by their shares."""
+    return np.stack([margin_mask(draw_window(shares, rng)) for _ in range(count)])
+
+
+def draw_window(shares: Windows, rng: np.random.Generator) -> Window:
+    """A random window of the 256×256 crop, its kind drawn by its share."""
     weights = np.array([shares.random, shares.paper, shares.edge])
-    kinds = rng.choice(3, size=count, p=weights / weights.sum())
+    kind = rng.choice(3, p=weights / weights.sum())
+    return (random_window(rng), PAPER_WINDOW, edge_window(rng))[kind]
 
-    def draw(kind: int) -> Window:
-        return (random_window(rng), PAPER_WINDOW, edge_window(rng))[kind]
 
-    return np.stack([margin_mask(draw(kind)) for kind in kinds])
+def mirror_some(pictures: Pixels, rng: np.random.Generator) -> Pixels:
+    """About half of the pictures (N, S, S, 3) mirrored."""
+    flipped = rng.random(len(pictures)) < 0.5
+    return np.where(flipped[:, None, None, None], pictures[:, :, ::-1], pictures)
 
 
 def train_imagine(
@@ -138,12 +145,10 @@ def train_imagine(
     return True
 
 
-def make_batch(pictures: np.ndarray, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
+def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
     """Real pictures, visible pictures and margin masks at the generator's size; half are mirrored."""
     rng = np.random.default_rng((recipe.seed, step))
-    flipped = rng.random(len(pictures)) < 0.5
-    pictures = np.where(flipped[:, None, None, None], pictures[:, :, ::-1], pictures)
-    crops = torch.from_numpy(pictures).to(fabric.device)
+    crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
     hidden = torch.from_numpy(draw_windows(len(pictures), recipe.windows, rng)).to(fabric.device)
     size = recipe.network.size
     real, _ = at_size(crops, torch.zeros_like(hidden), size)

@@ -1,0 +1,267 @@
+"""``spiralage train slices recipes/NAME.toml``: train SliceGAN to walk the spiral on aligned crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.age.vgg import LAYERS, VGGName, convolutions
+from spiralage.datasets.crops import Crops
+from spiralage.occlusion.window import Window, margin_mask
+from spiralage.restoration.critics import DenseCritic, PatchCritic
+from spiralage.restoration.imagine import CropImaginer
+from spiralage.restoration.slices import SliceGAN, StyleEncoder
+from spiralage.restoration.spiral import Step
+from spiralage.training.age import Progress, no_progress
+from spiralage.training.config import SliceRecipe
+from spiralage.training.features import STYLE_BLOCK, Features, load_features, style_layers
+from spiralage.training.imagine import LOG_EVERY, draw_window, load_imaginer, mirror_some
+from spiralage.training.loop import (
+    Device,
+    Run,
+    batch_at,
+    channels_last,
+    clip_gradients,
+    load_run,
+    make_average,
+    make_fabric,
+    make_optimiser,
+    resume,
+    seed_step,
+    set_learning_rate,
+)
+from spiralage.training.losses import adversarial_loss, hue_color_loss, style_loss
+
+SLICE_HALVINGS = 2
+THINNEST = 12  # what the slices' critic needs, pixels
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees; one window for all its pictures, so that their slices have one shape.
+
+    Args:
+        real: (N, 3, size, size) float in [0, 1].
+        imagined: what ImagineGAN makes of the window, the same.
+        window: in the frame of that size.
+    """
+
+    real: Tensor
+    imagined: Tensor
+    window: Window
+
+    @property
+    def visible(self) -> Tensor:
+        """What the window shows."""
+        return self.real[(..., *self.window.slices)]
+
+
+def make_batch(pictures: np.ndarray, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
+    """A step's pictures, half of them mirrored, its window, and what is imagined around it."""
+    rng = np.random.default_rng((recipe.seed, step))
+    crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
+    window, size = draw_window(recipe.windows, rng), recipe.network.size
+    hidden = torch.from_numpy(margin_mask(window).astype(np.uint8)).to(fabric.device)
+    noise = torch.from_numpy(rng.random((len(crops), 3, imaginer.size, imaginer.size), np.float32)).to(fabric.device)
+    with torch.no_grad(), fabric.autocast():
+        imagined = imaginer(crops * (1 - hidden[:, :, None]), hidden.expand(len(crops), -1, -1), noise)
+    return Batch(_in_frame(crops, size), _in_frame(imagined, size), window.in_frame(size))
+
+
+def _in_frame(crops: Tensor, size: int) -> Tensor:
+    """(N, 256, 256, 3) uint8 → (N, 3, size, size) float in [0, 1]."""
+    pictures = crops.permute(0, 3, 1, 2).float() / 255
+    return F.interpolate(pictures, size=(size, size), mode="area").contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A walk's outcome: the whole picture, and every slice beside the imaginary one that it was painted from."""
+
+    picture: Tensor
+    slices: tuple[tuple[Step, Tensor], ...]
+
+
+def walk(gan: SliceGAN, batch: Batch) -> Walked:
+    """Walk the spiral from a batch's window."""
+    picture, slices = batch.visible, []
+    for step, strip, picture in gan.walk(batch.visible, batch.imagined, batch.window):  # noqa: B007  # the last one
+        slices.append((step, strip))
+    return Walked(picture, tuple(slices))
+
+
+class Critics(nn.Module):
+    """The critic of whole pictures and that of slices.
+
+    Args:
+        width, slice_width: channels of their first layers.
+    """
+
+    def __init__(self, width: int, slice_width: int) -> None:
+        super().__init__()
+        self.whole = DenseCritic(width, width // 2)
+        self.slice = PatchCritic(slice_width, SLICE_HALVINGS)
+
+    def judge_slices(self, slices: list[tuple[Tensor, Tensor]], *, real: bool) -> Tensor:
+        """The mean adversarial loss of (slice, imaginary slice) pairs."""
+        losses = [adversarial_loss(self.slice(*map(_thick, pair)).float(), real=real) for pair in slices]
+        return torch.stack(losses).mean()
+
+    def judge(self, pictures: Tensor, *, real: bool) -> Tensor:
+        """The adversarial loss of whole pictures."""
+        return adversarial_loss(self.whole(pictures).float(), real=real)
+
+
+def _thick(strip: Tensor) -> Tensor:
+    """A strip that was cut at the border, its last pixels repeated until the critic can see it."""
+    height, width = strip.shape[2:]
+    missing = (0, max(THINNEST - width, 0), 0, max(THINNEST - height, 0))
+    return F.pad(strip, missing, mode="replicate")
+
+
+def critic_loss(critics: Critics, walked: Walked, batch: Batch) -> Tensor:
+    """How badly the critics tell real from painted, whole pictures and slices."""
+    whole = critics.judge(batch.real, real=True) + critics.judge(walked.picture.detach(), real=False)
+    painted = [(strip.detach(), batch.imagined[(..., *step.strip.slices)]) for step, strip in walked.slices]
+    real = [(batch.real[(..., *s.strip.slices)], batch.imagined[(..., *s.strip.slices)]) for s, _ in walked.slices]
+    slices = critics.judge_slices(real, real=True) + critics.judge_slices(painted, real=False)
+    return (whole + slices) / 2
+
+
+def slice_losses(critics: Critics, walked: Walked, batch: Batch, features: Features) -> dict[str, Tensor]:
+    """The painter's losses, unweighted.
+
+    L1 and hue-color are means over the margin: what is visible is equal anyway and would only thin them.
+    """
+    painted = [(strip, batch.imagined[(..., *step.strip.slices)]) for step, strip in walked.slices]
+    picture, size = walked.picture.float(), batch.window.frame
+    margin = 1 - batch.window.width * batch.window.height / size**2
+    with torch.no_grad():
+        real_features = features(batch.real)
+    return {
+        "adversarial": critics.judge(walked.picture, real=True),
+        "slice_adversarial": critics.judge_slices(painted, real=True),
+        "l1": F.l1_loss(picture, batch.real) / margin,
+        "hue_color": hue_color_loss(picture, batch.real) / margin,
+        "style": style_loss(features(walked.picture), real_features),
+    }
+
+
+def spread(pictures: Tensor) -> float:
+    """How different the pictures of a batch are: the mean over pixels of the deviation between them."""
+    return float(pictures.detach().float().std(dim=0).mean())
+
+
+def train_slices(
+    recipe: SliceRecipe,
+    crops: Crops,
+    folder: Path,
+    runs: Path,
+    *,
+    device: Device = "auto",
+    minutes: float | None = None,
+    progress: Progress = no_progress,
+) -> bool:
+    """Train, or go on training, the SliceGAN of a recipe.
+
+    Args:
+        recipe: what to train and how.
+        crops: the aligned crops; only the training split is seen.
+        folder: the run's folder; gets weights.safetensors when done.
+        runs: the folder with the runs of the ImagineGAN and of the feature network.
+        device, minutes, progress: as in ``train_age``.
+
+    Returns:
+        True when the training is complete, False when it ran out of time.
+
+    Raises:
+        CheckpointError: the folder holds a run of another recipe, or one of the two runs is missing.
+    """
+    fabric = make_fabric(device)
+    crops.check_data(recipe.data)
+    run = Run(folder, recipe, fabric.device.type, minutes)
+    if run.is_complete:
+        return True
+    torch.manual_seed(recipe.seed)
+    imaginer = load_imaginer(runs / recipe.imagine)[1].requires_grad_(False).to(fabric.device)
+    features = channels_last(load_features(recipe.features, runs)).to(fabric.device)
+    gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
+    critics = channels_last(Critics(recipe.network.critic_width, recipe.network.slice_critic_width))
+    average = make_average(gan, recipe.ema).to(fabric.device)
+    _, gan_optimiser = fabric.setup(gan, make_optimiser(recipe.generator, gan))
+    _, critic_optimiser = fabric.setup(critics, make_optimiser(recipe.critic, critics))
+    parts: dict[str, nn.Module] = {"gan": gan, "critics": critics, "average": average}
+    optimisers = {"gan_optimiser": gan_optimiser, "critic_optimiser": critic_optimiser}
+
+    train = crops.indices("train")
+    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
+    start = resume(run, parts, optimisers)
+    gan.train()
+
+    for step in range(start, steps):
+        seed_step(recipe.seed, step)
+        set_learning_rate(gan_optimiser, recipe.generator, step, steps)
+        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
+        chosen = batch_at(train, step, recipe.batch, recipe.seed)
+        batch = make_batch(crops.take(chosen), recipe, step, imaginer, fabric)
+
+        with fabric.autocast():
+            walked = walk(gan, batch)
+            doubt = critic_loss(critics, walked, batch)
+        critic_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(doubt)
+        clip_gradients(critics, recipe.critic)
+        critic_optimiser.step()
+
+        critics.requires_grad_(False)
+        with fabric.autocast():
+            losses = slice_losses(critics, walked, batch, features)
+            weights = recipe.loss.model_dump()
+            loss = torch.stack([weights[name] * part for name, part in losses.items()]).sum()
+        gan_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        clip_gradients(gan, recipe.generator)
+        gan_optimiser.step()
+        critics.requires_grad_(True)
+        average.update_parameters(gan)
+
+        values = {name: part.item() for name, part in losses.items()} | {"critic": doubt.item()}
+        done = step + 1
+        progress(done, steps, values)
+        if done % LOG_EVERY == 0 or done == steps:
+            run.log(done, values | {"spread": spread(walked.picture), "real_spread": spread(batch.real)})
+        stop = run.out_of_time(fabric)
+        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
+            run.save(parts, optimisers, done)
+        if done < steps and stop:
+            return False
+    facts = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
+    run.finish(average.module, facts | {"imagine": recipe.imagine, "features": recipe.features})
+    return True
+
+
+def make_slice_gan(recipe: SliceRecipe, style: StyleEncoder) -> SliceGAN:
+    """The untrained SliceGAN of a recipe."""
+    network = recipe.network
+    return SliceGAN(style, network.width, network.blocks, network.thickness)
+
+
+def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
+    """The trained SliceGAN of a run folder, in evaluation mode.
+
+    Raises:
+        CheckpointError: the folder holds no finished run of a SliceGAN.
+    """
+    recipe, tensors = load_run(folder, SliceRecipe)
+    kernels = [value for name, value in tensors.items() if name.startswith("style.layers.") and value.ndim == 4]
+    vgg: VGGName = "vgg16" if len(kernels) == sum(LAYERS["vgg16"][: STYLE_BLOCK + 1]) else "vgg19"
+    width = len(tensors["style.layers.0.weight"])
+    gan = make_slice_gan(recipe, StyleEncoder(style_layers(convolutions(vgg, width)), 0.0, 1.0))
+    gan.load_state_dict(tensors)
+    return recipe, gan.eval()
