@@ -296,3 +296,5 @@ def test_a_run_has_learned_from_its_start_its_published_weights_and_its_data() -
     assert learned_from(first) == ["VGGFace2", "IMDB-WIKI", "IMDB", "UTKFace"]
     second = {"start_data": learned_from(first), "pretrained": "", "data": ["folder"], "masked": 1.0}
     assert learned_from(second) == ["VGGFace2", "IMDB-WIKI", "IMDB", "UTKFace", "folder, masked"]
+    third = {"start_data": ["UTKFace"], "pretrained": "", "data": ["utkface"]}
+    assert learned_from(third) == ["UTKFace"]

@@ -7,6 +7,7 @@ tensors, and a file with their bytes.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from math import prod
@@ -43,7 +44,8 @@ def learned_from(record: Mapping[str, Any]) -> list[str]:
         ['VGGFace2', 'IMDB-WIKI', 'UTKFace']
     """
     names = [TITLES.get(name, name) + (", masked" if record.get("masked") else "") for name in record["data"]]
-    return [*record.get("start_data", ()), *TRAINED_ON.get(record["pretrained"], ()), *names]
+    everything = [*record.get("start_data", ()), *TRAINED_ON.get(record["pretrained"], ()), *names]
+    return [name for name, _ in itertools.groupby(everything)]  # twice in a row is once
 
 
 TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
