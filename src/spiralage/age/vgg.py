@@ -60,6 +60,7 @@ class VGG(nn.Sequential):
         dropout: before each of the last two layers.
 
     Example:
+        >>> import torch
         >>> VGG(width=4)(torch.zeros(1, 3, 32, 32)).shape
         torch.Size([1, 101])
     """
