@@ -17,6 +17,7 @@ from spiralage.errors import CheckpointError
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.restoration.critics import PatchCritic
 from spiralage.training import imagine
+from spiralage.training.adversarial import weigh
 from spiralage.training.age import build_age_network, train_age
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import ImagineRecipe, Windows
@@ -27,7 +28,6 @@ from spiralage.training.imagine import (
     load_imaginer,
     make_batch,
     train_imagine,
-    weigh,
 )
 from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
 

@@ -18,6 +18,7 @@ from spiralage.errors import CheckpointError
 from spiralage.occlusion.window import PAPER_WINDOW, Window
 from spiralage.restoration.spiral import spiral
 from spiralage.training import slices
+from spiralage.training.adversarial import spread
 from spiralage.training.age import train_age
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import SliceRecipe
@@ -32,7 +33,6 @@ from spiralage.training.slices import (
     make_batch,
     make_slice_gan,
     slice_losses,
-    spread,
     train_slices,
     walk,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +15,13 @@ from spiralage.datasets.crops import Crops
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
+from spiralage.training.adversarial import spread, train_adversarially
 from spiralage.training.age import Progress, no_progress
 from spiralage.training.config import ImagineRecipe, Windows
 from spiralage.training.features import Features, load_features
-from spiralage.training.loop import (
-    Device,
-    Run,
-    batch_at,
-    channels_last,
-    clip_gradients,
-    load_run,
-    make_average,
-    make_fabric,
-    make_optimiser,
-    resume,
-    seed_step,
-    set_learning_rate,
-)
+from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
 from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
 from spiralage.types import Mask, Pixels
-
-LOG_EVERY = 50  # steps
 
 
 def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
@@ -89,60 +76,32 @@ def train_imagine(
     generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
     critic = channels_last(PatchCritic(recipe.network.critic_width))
     features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
-    average = make_average(generator, recipe.ema).to(fabric.device)
-    _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
-    _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
-    parts: dict[str, nn.Module] = {"generator": generator, "critic": critic, "average": average}
-    optimisers = {"generator_optimiser": generator_optimiser, "critic_optimiser": critic_optimiser}
+    generator, critic = generator.to(fabric.device), critic.to(fabric.device)
 
-    train = crops.indices("train")
-    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
-    start = resume(run, parts, optimisers)
-    generator.train()
+    def play(faces: Pixels, step: int) -> _Turn:
+        real, visible, hidden = make_batch(faces, recipe, step, fabric)
+        return _Turn(generator(visible, hidden, torch.rand_like(real)), real, visible, critic, features)
 
-    for step in range(start, steps):
-        seed_step(recipe.seed, step)
-        set_learning_rate(generator_optimiser, recipe.generator, step, steps)
-        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
-        chosen = batch_at(train, step, recipe.batch, recipe.seed)
-        real, visible, hidden = make_batch(crops.take(chosen), recipe, step, fabric)
-        noise = torch.rand_like(real)
+    return train_adversarially(recipe, crops, run, fabric, generator, critic, play, progress, {})
 
-        with fabric.autocast():
-            generated = generator(visible, hidden, noise)
-            critic_loss = (
-                adversarial_loss(critic(real, visible), real=True)
-                + adversarial_loss(critic(generated.detach(), visible), real=False)
-            ) / 2
-        critic_optimiser.zero_grad(set_to_none=True)
-        fabric.backward(critic_loss)
-        clip_gradients(critic, recipe.critic)
-        critic_optimiser.step()
 
-        critic.requires_grad_(False)
-        with fabric.autocast():
-            parts_of_loss = generator_losses(generated, real, visible, critic, features)
-            loss = weigh(parts_of_loss, recipe)
-        generator_optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        clip_gradients(generator, recipe.generator)
-        generator_optimiser.step()
-        critic.requires_grad_(True)
-        average.update_parameters(generator)
+@dataclass(frozen=True)
+class _Turn:
+    generated: Tensor
+    real: Tensor
+    visible: Tensor
+    critic: nn.Module
+    features: Features
 
-        values = {name: part.item() for name, part in parts_of_loss.items()} | {"critic": critic_loss.item()}
-        done = step + 1
-        progress(done, steps, values)
-        if done % LOG_EVERY == 0 or done == steps:
-            run.log(done, values | {"spread": generated.detach().float().std(dim=0).mean().item()})
-        stop = run.out_of_time(fabric)
-        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
-            run.save(parts, optimisers, done)
-        if done < steps and stop:
-            return False
-    facts = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
-    run.finish(average.module, facts)
-    return True
+    def critic_loss(self) -> Tensor:
+        real = adversarial_loss(self.critic(self.real, self.visible), real=True)
+        return (real + adversarial_loss(self.critic(self.generated.detach(), self.visible), real=False)) / 2
+
+    def losses(self) -> dict[str, Tensor]:
+        return generator_losses(self.generated, self.real, self.visible, self.critic, self.features)
+
+    def shown(self) -> dict[str, float]:
+        return {"spread": spread(self.generated)}
 
 
 def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
@@ -169,12 +128,6 @@ def generator_losses(
         "hue_color": hue_color_loss(generated.float(), real),
         "l1": F.l1_loss(generated.float(), real),
     }
-
-
-def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe) -> Tensor:
-    """The weighted sum of the generator's losses."""
-    weights = recipe.loss.model_dump()
-    return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
 def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:

@@ -18,25 +18,14 @@ from spiralage.restoration.critics import DenseCritic, PatchCritic
 from spiralage.restoration.imagine import CropImaginer
 from spiralage.restoration.slices import SliceGAN, StyleEncoder
 from spiralage.restoration.spiral import Step
+from spiralage.training.adversarial import spread, train_adversarially
 from spiralage.training.age import Progress, no_progress
 from spiralage.training.config import SliceRecipe
 from spiralage.training.features import STYLE_BLOCK, Features, load_features, style_layers
-from spiralage.training.imagine import LOG_EVERY, draw_window, load_imaginer, mirror_some
-from spiralage.training.loop import (
-    Device,
-    Run,
-    batch_at,
-    channels_last,
-    clip_gradients,
-    load_run,
-    make_average,
-    make_fabric,
-    make_optimiser,
-    resume,
-    seed_step,
-    set_learning_rate,
-)
+from spiralage.training.imagine import draw_window, load_imaginer, mirror_some
+from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
 from spiralage.training.losses import adversarial_loss, hue_color_loss, style_loss
+from spiralage.types import Pixels
 
 SLICE_HALVINGS = 2
 THINNEST = 12  # what the slices' critic needs, pixels
@@ -62,7 +51,7 @@ class Batch:
         return self.real[(..., *self.window.slices)]
 
 
-def make_batch(pictures: np.ndarray, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
+def make_batch(pictures: Pixels, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
     """A step's pictures, half of them mirrored, its window, and what is imagined around it."""
     rng = np.random.default_rng((recipe.seed, step))
     crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
@@ -153,11 +142,6 @@ def slice_losses(critics: Critics, walked: Walked, batch: Batch, features: Featu
     }
 
 
-def spread(pictures: Tensor) -> float:
-    """How different the pictures of a batch are: the mean over pixels of the deviation between them."""
-    return float(pictures.detach().float().std(dim=0).mean())
-
-
 def train_slices(
     recipe: SliceRecipe,
     crops: Crops,
@@ -193,57 +177,31 @@ def train_slices(
     features = channels_last(load_features(recipe.features, runs)).to(fabric.device)
     gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
     critics = channels_last(Critics(recipe.network.critic_width, recipe.network.slice_critic_width))
-    average = make_average(gan, recipe.ema).to(fabric.device)
-    _, gan_optimiser = fabric.setup(gan, make_optimiser(recipe.generator, gan))
-    _, critic_optimiser = fabric.setup(critics, make_optimiser(recipe.critic, critics))
-    parts: dict[str, nn.Module] = {"gan": gan, "critics": critics, "average": average}
-    optimisers = {"gan_optimiser": gan_optimiser, "critic_optimiser": critic_optimiser}
+    gan, critics = gan.to(fabric.device), critics.to(fabric.device)
 
-    train = crops.indices("train")
-    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
-    start = resume(run, parts, optimisers)
-    gan.train()
+    def play(faces: Pixels, step: int) -> _Turn:
+        batch = make_batch(faces, recipe, step, imaginer, fabric)
+        return _Turn(walk(gan, batch), batch, critics, features)
 
-    for step in range(start, steps):
-        seed_step(recipe.seed, step)
-        set_learning_rate(gan_optimiser, recipe.generator, step, steps)
-        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
-        chosen = batch_at(train, step, recipe.batch, recipe.seed)
-        batch = make_batch(crops.take(chosen), recipe, step, imaginer, fabric)
+    facts = {"imagine": recipe.imagine, "features": recipe.features}
+    return train_adversarially(recipe, crops, run, fabric, gan, critics, play, progress, facts)
 
-        with fabric.autocast():
-            walked = walk(gan, batch)
-            doubt = critic_loss(critics, walked, batch)
-        critic_optimiser.zero_grad(set_to_none=True)
-        fabric.backward(doubt)
-        clip_gradients(critics, recipe.critic)
-        critic_optimiser.step()
 
-        critics.requires_grad_(False)
-        with fabric.autocast():
-            losses = slice_losses(critics, walked, batch, features)
-            weights = recipe.loss.model_dump()
-            loss = torch.stack([weights[name] * part for name, part in losses.items()]).sum()
-        gan_optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        clip_gradients(gan, recipe.generator)
-        gan_optimiser.step()
-        critics.requires_grad_(True)
-        average.update_parameters(gan)
+@dataclass(frozen=True)
+class _Turn:
+    walked: Walked
+    batch: Batch
+    critics: Critics
+    features: Features
 
-        values = {name: part.item() for name, part in losses.items()} | {"critic": doubt.item()}
-        done = step + 1
-        progress(done, steps, values)
-        if done % LOG_EVERY == 0 or done == steps:
-            run.log(done, values | {"spread": spread(walked.picture), "real_spread": spread(batch.real)})
-        stop = run.out_of_time(fabric)
-        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
-            run.save(parts, optimisers, done)
-        if done < steps and stop:
-            return False
-    facts = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
-    run.finish(average.module, facts | {"imagine": recipe.imagine, "features": recipe.features})
-    return True
+    def critic_loss(self) -> Tensor:
+        return critic_loss(self.critics, self.walked, self.batch)
+
+    def losses(self) -> dict[str, Tensor]:
+        return slice_losses(self.critics, self.walked, self.batch, self.features)
+
+    def shown(self) -> dict[str, float]:
+        return {"spread": spread(self.walked.picture), "real_spread": spread(self.batch.real)}
 
 
 def make_slice_gan(recipe: SliceRecipe, style: StyleEncoder) -> SliceGAN:

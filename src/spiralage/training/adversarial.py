@@ -1,0 +1,135 @@
+"""What every adversarial training shares: the critic's step, the painter's step, checkpoints, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from spiralage.datasets.crops import Crops
+from spiralage.training.age import Progress
+from spiralage.training.config import ImagineRecipe, SliceRecipe
+from spiralage.training.loop import (
+    Run,
+    batch_at,
+    clip_gradients,
+    make_average,
+    make_optimiser,
+    resume,
+    seed_step,
+    set_learning_rate,
+)
+from spiralage.types import Pixels
+
+LOG_EVERY = 50  # steps
+
+
+class Turn(Protocol):
+    """One step: what was painted, and what is to be said of it."""
+
+    def critic_loss(self) -> Tensor:
+        """How badly the critic tells real from painted; reaches the critic alone."""
+        ...
+
+    def losses(self) -> dict[str, Tensor]:
+        """The painter's losses, unweighted; asked after the critic's step."""
+        ...
+
+    def shown(self) -> dict[str, float]:
+        """What else the log gets."""
+        ...
+
+
+Play: TypeAlias = Callable[[Pixels, int], Turn]
+"""Paints a step's crops: (N, 256, 256, 3) uint8 and the step → its turn."""
+
+
+def train_adversarially(
+    recipe: ImagineRecipe | SliceRecipe,
+    crops: Crops,
+    run: Run,
+    fabric: Fabric,
+    painter: nn.Module,
+    critic: nn.Module,
+    play: Play,
+    progress: Progress,
+    facts: Mapping[str, str],
+) -> bool:
+    """Train, or go on training, a painter against a critic, on the training split.
+
+    Args:
+        recipe: what to train and how.
+        crops: the aligned crops.
+        run: its folder; gets weights.safetensors, the painter's moving average, when done.
+        fabric: where and how precisely to compute.
+        painter, critic: the networks; moved to the device.
+        play: paints with the painter.
+        progress: told (step, steps, losses) after each step.
+        facts: for run.json.
+
+    Returns:
+        True when the training is complete, False when it ran out of time.
+    """
+    average = make_average(painter, recipe.ema).to(fabric.device)
+    _, painter_optimiser = fabric.setup(painter, make_optimiser(recipe.generator, painter))
+    _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
+    parts: dict[str, nn.Module] = {"painter": painter, "critic": critic, "average": average}
+    optimisers = {"painter_optimiser": painter_optimiser, "critic_optimiser": critic_optimiser}
+
+    train = crops.indices("train")
+    steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
+    start = resume(run, parts, optimisers)
+    painter.train()
+
+    for step in range(start, steps):
+        seed_step(recipe.seed, step)
+        set_learning_rate(painter_optimiser, recipe.generator, step, steps)
+        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
+        faces = crops.take(batch_at(train, step, recipe.batch, recipe.seed))
+
+        with fabric.autocast():
+            turn = play(faces, step)
+            doubt = turn.critic_loss()
+        critic_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(doubt)
+        clip_gradients(critic, recipe.critic)
+        critic_optimiser.step()
+
+        critic.requires_grad_(False)
+        with fabric.autocast():
+            losses = turn.losses()
+            loss = weigh(losses, recipe)
+        painter_optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        clip_gradients(painter, recipe.generator)
+        painter_optimiser.step()
+        critic.requires_grad_(True)
+        average.update_parameters(painter)
+
+        values = {name: part.item() for name, part in losses.items()} | {"critic": doubt.item()}
+        done = step + 1
+        progress(done, steps, values)
+        if done % LOG_EVERY == 0 or done == steps:
+            run.log(done, values | turn.shown())
+        stop = run.out_of_time(fabric)
+        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
+            run.save(parts, optimisers, done)
+        if done < steps and stop:
+            return False
+    counted = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
+    run.finish(average.module, counted | dict(facts))
+    return True
+
+
+def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe | SliceRecipe) -> Tensor:
+    """The weighted sum of the painter's losses."""
+    weights = recipe.loss.model_dump()
+    return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+
+
+def spread(pictures: Tensor) -> float:
+    """How different the pictures of a batch are: the mean over pixels of the deviation between them."""
+    return float(pictures.detach().float().std(dim=0).mean())
