@@ -57,6 +57,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(train, name="train")
     app.add_typer(evaluate, name="evaluate")
     app.command()(export)
+    app.command()(unpack)
 
 
 def data_crops(
@@ -238,6 +239,20 @@ def export(
     from spiralage.training.export import export_run
 
     results.print(str(export_run(run, output, name, kind)), soft_wrap=True)
+
+
+def unpack(
+    name: Annotated[str, typer.Argument(help="a shipped network, see: spiralage models")],
+    recipes: Annotated[Path, typer.Option(help="the folder with its recipe")] = Path("recipes"),
+    run: RunFolder = None,
+) -> None:
+    """Put a shipped network back into a run's folder, to train on from or to build on."""
+    need_train_extra()
+    from spiralage.training.unpack import unpack as write_run
+
+    folder = run or Path("runs") / name
+    write_run(name, recipes, folder)
+    results.print(str(folder), soft_wrap=True)
 
 
 def _noting(update: Callable[..., None]) -> Progress:

@@ -25,6 +25,8 @@ Modulation: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 SHRINK = 4
 """The encoder's features are a quarter of the slice in height and width."""
+SURE = 1 / 256
+"""How far from 0 and 1 an imaginary slice's pixels are kept, so that their logits are finite."""
 
 
 def statistics(features: Tensor) -> Tensor:
@@ -154,6 +156,8 @@ class SliceGenerator(nn.Module):
         blocks: how many of them; 6 in the paper.
         style_channels: channels of the features that styles are taken from; where they are not ``width``, a
             linear layer brings one to the other.
+        residual: paint the difference to the imaginary slice, as logits, from 0 on: a short training then
+            begins with what was imagined. The paper's generator paints everything anew.
 
     Example:
         >>> generator, context = SliceGenerator(16, 1), ContextEncoder(16)
@@ -162,8 +166,11 @@ class SliceGenerator(nn.Module):
         torch.Size([1, 3, 30, 128])
     """
 
-    def __init__(self, width: int = 256, blocks: int = 6, style_channels: int | None = None) -> None:
+    def __init__(
+        self, width: int = 256, blocks: int = 6, style_channels: int | None = None, *, residual: bool = False
+    ) -> None:
         super().__init__()
+        self.residual = residual
         quarter, half, channels = width // 4, width // 2, style_channels or width
         self.encoder = nn.Sequential(
             *_normed(nn.Conv2d(3, quarter, 7, padding=3)),
@@ -175,6 +182,9 @@ class SliceGenerator(nn.Module):
         self.to_half = nn.ConvTranspose2d(width, half, 4, 2, 1)
         self.to_full = nn.ConvTranspose2d(half, quarter, 4, 2, 1)
         self.to_picture = nn.Conv2d(quarter, 3, 7, padding=3)
+        if residual:
+            for parameter in self.to_picture.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(
         self, strip: Tensor, style: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
@@ -190,12 +200,15 @@ class SliceGenerator(nn.Module):
             (N, 3, H, W) float in [0, 1].
         """
         height, width = strip.shape[2:]
-        x = F.relu(adain(self.encoder(_padded(strip) * 2 - 1), self.style(style)))  # (N, width, H/4, W/4)
+        padded = _padded(strip)
+        x = F.relu(adain(self.encoder(padded * 2 - 1), self.style(style)))  # (N, width, H/4, W/4)
         x = self.blocks(x)
         x = self.to_half(F.relu(spade(x, gamma4, beta4)))
         x = self.to_full(F.relu(spade(x, gamma2, beta2)))
-        picture: Tensor = torch.sigmoid(self.to_picture(F.relu(x)))
-        return picture[:, :, :height, :width]
+        logits: Tensor = self.to_picture(F.relu(x))
+        if self.residual:
+            logits = logits + torch.logit(padded, eps=SURE)
+        return torch.sigmoid(logits)[:, :, :height, :width]
 
 
 def _normed(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
@@ -210,13 +223,16 @@ class SliceGAN(nn.Module):
         width: channels of the residual blocks.
         blocks: how many of them.
         thickness: of a slice, pixels of the frame.
+        residual: see ``SliceGenerator``.
     """
 
-    def __init__(self, style: StyleEncoder, width: int = 256, blocks: int = 6, thickness: int = 32) -> None:
+    def __init__(
+        self, style: StyleEncoder, width: int = 256, blocks: int = 6, thickness: int = 32, *, residual: bool = False
+    ) -> None:
         super().__init__()
         self.style = style
         self.context = ContextEncoder(width)
-        self.generator = SliceGenerator(width, blocks, style.channels)
+        self.generator = SliceGenerator(width, blocks, style.channels, residual=residual)
         self.thickness = thickness
 
     def walk(self, visible: Tensor, imagined: Tensor, window: Window) -> Iterator[tuple[Step, Tensor, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
@@ -25,6 +26,13 @@ from spiralage.training.loop import (
 from spiralage.types import Pixels
 
 LOG_EVERY = 50  # steps
+SHOW_EVERY = 500  # steps
+SHOWN = 4  # pictures of a batch
+
+COLLAPSED = 0.25
+"""A painter whose pictures differ from each other less than this part of what real ones do paints one face for all."""
+
+log = logging.getLogger(__name__)
 
 
 class Turn(Protocol):
@@ -38,8 +46,12 @@ class Turn(Protocol):
         """The painter's losses, unweighted; asked after the critic's step."""
         ...
 
-    def shown(self) -> dict[str, float]:
-        """What else the log gets."""
+    def made(self) -> tuple[Tensor, Tensor]:
+        """What was painted, and what is really there, (N, 3, S, S) float in [0, 1]; what was given is 0 in both."""
+        ...
+
+    def sample(self) -> Tensor:
+        """Pictures to look at, (N, 3, S, 3·S) float in [0, 1]: what was given, what was made of it, the real one."""
         ...
 
 
@@ -113,7 +125,9 @@ def train_adversarially(
         done = step + 1
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
-            run.log(done, values | turn.shown())
+            run.log(done, values | look_for_collapse(*turn.made(), f"{recipe.name}, step {done}"))
+        if done % SHOW_EVERY == 0 or done == steps:
+            run.show_picture(done, "sample", as_column(turn.sample()))
         stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
             run.save(parts, optimisers, done)
@@ -130,6 +144,28 @@ def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe | SliceRecipe) -> Tens
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
+def look_for_collapse(painted: Tensor, real: Tensor, where: str) -> dict[str, float]:
+    """How different painted pictures are, and real ones; warns if the painter has collapsed.
+
+    Args:
+        painted, real: (N, 3, S, S) float in [0, 1].
+        where: for the warning.
+
+    Returns:
+        ``spread`` and ``real_spread`` (see there), and ``collapsed``, 1 or 0. For the log.
+    """
+    values = {"spread": spread(painted), "real_spread": spread(real)}
+    collapsed = len(painted) > 1 and not values["spread"] >= COLLAPSED * values["real_spread"]  # not a number, too
+    if collapsed:
+        log.warning("%s: pictures hardly differ (%.4f, real ones %.4f): collapsed?", where, *values.values())
+    return values | {"collapsed": float(collapsed)}
+
+
 def spread(pictures: Tensor) -> float:
     """How different the pictures of a batch are: the mean over pixels of the deviation between them."""
-    return float(pictures.detach().float().std(dim=0).mean())
+    return float(pictures.detach().float().std(dim=0, correction=0).mean())
+
+
+def as_column(pictures: Tensor) -> Tensor:
+    """The first ``SHOWN`` of (N, 3, H, W) pictures one below the other, (3, SHOWN·H, W)."""
+    return torch.cat(list(pictures[:SHOWN].detach().float()), dim=1).clamp(0, 1).cpu()

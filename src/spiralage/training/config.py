@@ -206,6 +206,7 @@ class SliceNetworkRecipe(_Strict):
     blocks: int = Field(ge=1, le=16)
     critic_width: int = Field(ge=8, le=128, description="channels of the whole picture's critic's first layer")
     slice_critic_width: int = Field(ge=8, le=128, description="channels of the slices' critic's first layer")
+    residual: bool = Field(default=False, description="paint the difference to what was imagined; not in the paper")
 
 
 class SliceWeights(_Strict):
@@ -216,6 +217,9 @@ class SliceWeights(_Strict):
     l1: float = Field(default=10.0, ge=0)
     hue_color: float = Field(default=10.0, ge=0)
     style: float = Field(default=250.0, ge=0)
+    perceptual: float = Field(
+        default=0.0, ge=0, description="0 in the paper; with an age network's features an age-aware loss"
+    )
 
 
 class SliceRecipe(TrainingRecipe):

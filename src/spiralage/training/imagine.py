@@ -15,7 +15,7 @@ from spiralage.datasets.crops import Crops
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.restoration.critics import PatchCritic
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator, at_size
-from spiralage.training.adversarial import spread, train_adversarially
+from spiralage.training.adversarial import train_adversarially
 from spiralage.training.age import Progress, no_progress
 from spiralage.training.config import ImagineRecipe, Windows
 from spiralage.training.features import Features, load_features
@@ -100,8 +100,11 @@ class _Turn:
     def losses(self) -> dict[str, Tensor]:
         return generator_losses(self.generated, self.real, self.visible, self.critic, self.features)
 
-    def shown(self) -> dict[str, float]:
-        return {"spread": spread(self.generated)}
+    def made(self) -> tuple[Tensor, Tensor]:
+        return self.generated, self.real
+
+    def sample(self) -> Tensor:
+        return torch.cat([self.visible, self.generated, self.real], dim=3)
 
 
 def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:

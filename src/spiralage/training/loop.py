@@ -241,6 +241,11 @@ class Run:
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
+    def show_picture(self, step: int, name: str, picture: Tensor) -> None:
+        """Show a picture, (3, H, W) float in [0, 1], in TensorBoard."""
+        if self.writes:
+            self._board.add_image(name, picture, step)
+
     @cached_property
     def _board(self) -> SummaryWriter:
         return SummaryWriter(self.folder / "tensorboard")

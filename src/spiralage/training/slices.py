@@ -18,13 +18,13 @@ from spiralage.restoration.critics import DenseCritic, PatchCritic
 from spiralage.restoration.imagine import CropImaginer
 from spiralage.restoration.slices import SliceGAN, StyleEncoder
 from spiralage.restoration.spiral import Step
-from spiralage.training.adversarial import spread, train_adversarially
+from spiralage.training.adversarial import train_adversarially
 from spiralage.training.age import Progress, no_progress
 from spiralage.training.config import SliceRecipe
 from spiralage.training.features import STYLE_BLOCK, Features, load_features, style_layers
 from spiralage.training.imagine import draw_window, load_imaginer, mirror_some
 from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
-from spiralage.training.losses import adversarial_loss, hue_color_loss, style_loss
+from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss, style_loss
 from spiralage.types import Pixels
 
 SLICE_HALVINGS = 2
@@ -49,6 +49,13 @@ class Batch:
     def visible(self) -> Tensor:
         """What the window shows."""
         return self.real[(..., *self.window.slices)]
+
+    @property
+    def given(self) -> Tensor:
+        """The whole pictures, 0 outside the window."""
+        given = torch.zeros_like(self.real)
+        given[(..., *self.window.slices)] = self.visible
+        return given
 
 
 def make_batch(pictures: Pixels, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
@@ -133,12 +140,14 @@ def slice_losses(critics: Critics, walked: Walked, batch: Batch, features: Featu
     margin = 1 - batch.window.width * batch.window.height / size**2
     with torch.no_grad():
         real_features = features(batch.real)
+    painted_features = features(walked.picture)
     return {
         "adversarial": critics.judge(walked.picture, real=True),
         "slice_adversarial": critics.judge_slices(painted, real=True),
         "l1": F.l1_loss(picture, batch.real) / margin,
         "hue_color": hue_color_loss(picture, batch.real) / margin,
-        "style": style_loss(features(walked.picture), real_features),
+        "style": style_loss(painted_features, real_features),
+        "perceptual": perceptual_loss(painted_features, real_features),
     }
 
 
@@ -200,14 +209,18 @@ class _Turn:
     def losses(self) -> dict[str, Tensor]:
         return slice_losses(self.critics, self.walked, self.batch, self.features)
 
-    def shown(self) -> dict[str, float]:
-        return {"spread": spread(self.walked.picture), "real_spread": spread(self.batch.real)}
+    def made(self) -> tuple[Tensor, Tensor]:
+        given = self.batch.given
+        return self.walked.picture - given, self.batch.real - given
+
+    def sample(self) -> Tensor:
+        return torch.cat([self.batch.given, self.walked.picture, self.batch.real], dim=3)
 
 
 def make_slice_gan(recipe: SliceRecipe, style: StyleEncoder) -> SliceGAN:
     """The untrained SliceGAN of a recipe."""
     network = recipe.network
-    return SliceGAN(style, network.width, network.blocks, network.thickness)
+    return SliceGAN(style, network.width, network.blocks, network.thickness, residual=network.residual)
 
 
 def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
