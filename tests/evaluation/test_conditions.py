@@ -17,7 +17,7 @@ from spiralage.evaluation.conditions import Condition, all_conditions, pictures_
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS
-from spiralage.types import Pixels
+from spiralage.types import Mask, Pixels
 
 HIDDEN = paper_mask().hidden
 
@@ -85,7 +85,7 @@ def test_prepared_pictures_are_the_same_and_made_once(
     crops: Crops, under: dict[str, Pixels], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):
-        prepared = list(prepared_conditions(crops))
+        prepared = list(prepared_conditions(crops, all_conditions()))
         for pictures, expected in zip(prepared, under.values(), strict=True):
             np.testing.assert_array_equal(pictures, expected)
 
@@ -110,28 +110,49 @@ def test_a_failure_leaves_no_half_written_pictures(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Condition, "apply", fails_at_the_second_batch)
     with pytest.raises(RuntimeError, match="no more"):
-        list(prepared_conditions(crops))
+        list(prepared_conditions(crops, all_conditions()))
     assert calls == [8, 4]
     assert list((crops.folder / "conditions").iterdir()) == []
 
 
-def test_other_weights_make_other_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_make_other_pictures_of_their_own_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = write_shard(tmp_path / "crops", people()[:1], [drawn_crop(30, np.random.default_rng(0))])
     folder = crops.folder / "conditions"
     shipped = weights.manifest()
 
-    def prepare_with(changed: str) -> int:
-        """How many files there are once the SHA-256 of one shipped file is another."""
+    def prepare_with(changed: str) -> list[str]:
+        """Which files there are once the SHA-256 of one shipped file is another."""
         entries = {n: e.model_copy(update={"sha256": "0" * 64}) if n == changed else e for n, e in shipped.items()}
         monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda: entries))
-        for _ in prepared_conditions(crops):
+        for _ in prepared_conditions(crops, all_conditions()):
             pass
-        return len(list(folder.iterdir()))
+        return sorted(path.name.rsplit("-", 2)[0] for path in folder.iterdir())
 
-    filled = len(all_conditions()) - 1
+    labels = sorted(c.label.replace(" ", "-") for c in all_conditions() if c.label != "original")
     age = next(name for name, entry in shipped.items() if entry.kind == "age")
-    assert prepare_with("") == filled
-    assert prepare_with(age) == filled
-    assert prepare_with("imagine") == 2 * filled
-    assert prepare_with("mean-face") == 3 * filled
-    assert prepare_with("") == 3 * filled
+    assert prepare_with("") == labels
+    assert prepare_with(age) == labels
+    assert prepare_with("slices-paint") == sorted([*labels, "restored-spiral"])
+    imagined = sorted([*labels, "restored-imagine", "restored-spiral", "restored-spiral"])
+    assert prepare_with("imagine") == imagined
+    assert prepare_with("mean-face") == sorted([*imagined, "masked-mean-colour", "restored-mean-face"])
+
+
+class Painted:
+    """A restorer that doesn't ship; ``version`` tells its weights."""
+
+    name = "painted"
+    networks: tuple[str, ...] = ()
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        return np.full_like(crops, 9)
+
+
+def test_restorers_that_do_not_ship_come_last_and_have_versions() -> None:
+    one, other = (all_conditions([Painted(version)])[-1] for version in ("a", "b"))
+    assert one.label == "restored painted"
+    assert one.version != other.version
+    assert one.version == all_conditions([Painted("a")])[-1].version

@@ -87,7 +87,9 @@ def test_the_rows_by_hand(crops: Crops) -> None:
 
 def test_every_prediction_is_written(crops: Crops, tmp_path: Path) -> None:
     path = tmp_path / "lopo" / "by-hand.csv"
-    write_predictions(path, crops, [off_by(crops, {"masked none": 6}), off_by(crops, {"original": -1}, "masked")])
+    write_predictions(
+        path, plan_of(crops), crops, [off_by(crops, {"masked none": 6}), off_by(crops, {"original": -1}, "masked")]
+    )
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [line["image"] for line in lines] == 2 * [row.image for row in crops.rows]

@@ -60,6 +60,7 @@ def evaluate_lopo(
     from spiralage.cli.research import data_crops
     from spiralage.datasets.crops import Crops, is_complete
     from spiralage.evaluation import lopo, table1
+    from spiralage.evaluation.paired import write_paired
     from spiralage.training.config import LopoRecipe, load_recipe
 
     set_threads(threads)
@@ -75,6 +76,13 @@ def evaluate_lopo(
             f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}",
             soft_wrap=True,
         )
+    for pair in write_paired(output):
+        if pair.recipe == settings.name:
+            results.print(
+                f"{pair.trained_on:9} {pair.condition:24} less {pair.against:18} "
+                f"{pair.difference:+6.2f} ({pair.low:+.2f} to {pair.high:+.2f}) years",
+                soft_wrap=True,
+            )
 
 
 def evaluate_goals(

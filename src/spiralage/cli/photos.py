@@ -1,31 +1,29 @@
-"""Commands that take photos: estimate, occlude, restore, demo, models."""
+"""Commands that take photos: estimate, occlude, demo, models; restore has its own file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-import cv2
 import numpy as np
 import typer
 
 from spiralage import demo as demo_steps
 from spiralage import model_files, weights
 from spiralage.cli.console import complain, messages, progress_bar, results
-from spiralage.errors import ModelFileError, OptionError, PhotoError
-from spiralage.faces.align import align, invert
-from spiralage.faces.detect import DetectorName, make_detector
-from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
+from spiralage.cli.one_photo import Detector, Output, PhotoPath, Threads, YuNet, one_face
+from spiralage.cli.restoring import restore
+from spiralage.errors import ModelFileError, OptionError
+from spiralage.faces.landmarks import LandmarkerName
 from spiralage.files import check_writable, write_text
-from spiralage.image_io import list_pictures, load_photo, save_picture
+from spiralage.image_io import list_pictures, save_picture
 from spiralage.occlusion.draw import OCCLUDERS, OccluderName, full_landmarks
 from spiralage.occlusion.find import find_occlusion, nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
 from spiralage.report import page, records
-from spiralage.restoration.restore import RestorerName, make_restorer
-from spiralage.restoration.restore import restore as restore_faces
-from spiralage.types import CROP_SIZE, AlignedFace, Box, Occlusion, Photo, PhotoReport, Pixels
+from spiralage.restoration.restore import RestorerName
+from spiralage.types import Box, PhotoReport
 
 OcclusionChoice: TypeAlias = Literal["auto", "none", "paper"]
 OccluderChoice: TypeAlias = Literal["paper", OccluderName]
@@ -36,13 +34,6 @@ FIND_OCCLUSION: dict[OcclusionChoice, FindOcclusion] = {
     "paper": lambda face: paper_mask(),
 }
 
-Detector = Annotated[
-    DetectorName, typer.Option(help="auto: YuNet if it can be had, else dlib; none: the picture is a face")
-]
-YuNet = Annotated[Path | None, typer.Option("--yunet", help="YuNet's ONNX file", envvar="SPIRALAGE_YUNET")]
-Threads = Annotated[int | None, typer.Option(min=1, help="threads of the networks; all cores by default")]
-PhotoPath = Annotated[Path, typer.Argument(help="a photo")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="the PNG file to write")]
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
 
 
@@ -117,34 +108,12 @@ def occlude(
     yunet: YuNet = None,
 ) -> None:
     """Put an occluder on the face of a photo and write the aligned crop."""
-    _, face = _one_face(photo, detector, yunet)
+    _, face = one_face(photo, detector, yunet)
     if kind == "paper":
         pixels = paper_mask().cover(face.pixels)
     else:
         pixels = OCCLUDERS[kind](full_landmarks(face), np.random.default_rng(seed)).over(face.pixels)
     save_picture(output, pixels)
-
-
-def restore(
-    photo: PhotoPath,
-    output: Output,
-    occlusion: Annotated[
-        str, typer.Option(help='"paper", or a 256×256 mask picture: white = hidden in the aligned crop')
-    ] = "paper",
-    restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
-    into_photo: Annotated[bool, typer.Option("--into-photo", help="put the face back into the photo")] = False,
-    detector: Detector = "auto",
-    yunet: YuNet = None,
-    threads: Threads = None,
-) -> None:
-    """Hide a part of the face in a photo, restore it, and write the aligned crop."""
-    hidden = paper_mask() if occlusion == "paper" else _read_mask(Path(occlusion))
-    whole, face = _one_face(photo, detector, yunet)
-    (restored,) = restore_faces(make_restorer(restorer, threads=threads), [face], [hidden])
-    if into_photo:
-        save_picture(output, _put_back(whole, face, restored.pixels))
-    else:
-        save_picture(output, restored.pixels)
 
 
 def demo(
@@ -180,30 +149,3 @@ def _parse_box(text: str) -> Box:
         return Box(x, y, width, height)
     except ValueError as error:
         raise OptionError(f"--box {text}: give x,y,w,h in photo pixels, as in --box 40,30,120,150") from error
-
-
-def _read_mask(path: Path) -> Occlusion:
-    mask = load_photo(path)
-    if mask.size != (CROP_SIZE, CROP_SIZE):
-        width, height = mask.size
-        raise OptionError(f"{path}: {width}×{height} pixels; a mask must have {CROP_SIZE}×{CROP_SIZE}, as a crop")
-    return Occlusion(mask.pixels.mean(axis=2) >= 128, "given")
-
-
-def _one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
-    """A photo and its surest face, aligned."""
-    photo = load_photo(path)
-    faces = make_detector(detector, yunet=yunet).detect(photo)
-    if not faces:
-        raise PhotoError(f"{path}: no face found; try another --detector")
-    landmarker = make_landmarker("detector" if detector == "none" else "dlib")
-    return photo, align(photo, with_landmarks(landmarker, photo, faces[0]))
-
-
-def _put_back(photo: Photo, face: AlignedFace, pixels: Pixels) -> Pixels:
-    """The photo with a crop's changed pixels drawn back through the inverse of its alignment."""
-    changed = (pixels != face.pixels).any(axis=2).astype(np.uint8)
-    back, size = invert(face.matrix), photo.size
-    moved = cv2.warpAffine(pixels, back, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    where = cv2.warpAffine(changed, back, size, flags=cv2.INTER_NEAREST).astype(bool)
-    return np.where(where[..., None], moved, photo.pixels)

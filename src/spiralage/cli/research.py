@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from spiralage.datasets.crops import Crops
     from spiralage.training.config import AgeRecipe
 
-KindChoice: TypeAlias = Literal["age", "imagine", "mean-face"]
+KindChoice: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
@@ -238,7 +238,8 @@ def export(
     need_train_extra()
     from spiralage.training.export import export_run
 
-    results.print(str(export_run(run, output, name, kind)), soft_wrap=True)
+    for path in export_run(run, output, name, kind):
+        results.print(str(path), soft_wrap=True)
 
 
 def unpack(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class MeanColour:
     """Fills hidden pixels with the mean colour of the training faces: what a network knows as "nothing there"."""
 
     name = "mean-colour"
+    networks: tuple[str, ...] = ("mean-face",)
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         colour = np.rint(mean_face().mean(axis=(0, 1))).astype(np.uint8)
@@ -52,6 +53,15 @@ class Condition:
         """Both in one word or two, unique among conditions."""
         return f"{self.name} {self.filled_by}".strip()
 
+    @property
+    def version(self) -> str:
+        """Changes with the weights that fill: every shipped file that the restorer reads, or its own version."""
+        if self.restorer is None:
+            return ""
+        known = weights.manifest()
+        hashes = [known[name].sha256 for name in self.restorer.networks]
+        return hashlib.sha256("".join([*hashes, getattr(self.restorer, "version", "")]).encode()).hexdigest()[:12]
+
     def apply(self, crops: Pixels) -> Pixels:
         """(N, 256, 256, 3) uint8 RGB as a network is to see them; the paper's mask hides."""
         if self.restorer is None:
@@ -60,11 +70,15 @@ class Condition:
         return fill_hidden(self.restorer, crops, np.broadcast_to(mask, (len(crops), *mask.shape)))
 
 
-def all_conditions() -> tuple[Condition, ...]:
-    """Original; masked, filled with 0 and with the mean colour; and what every restorer makes of it."""
+def all_conditions(further: Sequence[Restorer] = ()) -> tuple[Condition, ...]:
+    """Original; masked, filled with 0 and with the mean colour; and what every restorer makes of it.
+
+    Args:
+        further: restorers that don't ship, as those of ablations.
+    """
     masked = (Condition("masked", make_restorer("none")), Condition("masked", MeanColour()))
-    restored = (Condition("restored", make_restorer(name)) for name in RESTORERS if name != "none")
-    return (Condition("original", None), *masked, *restored)
+    shipped = (make_restorer(name) for name in RESTORERS if name != "none")
+    return (Condition("original", None), *masked, *(Condition("restored", one) for one in (*shipped, *further)))
 
 
 def pictures_under(condition: Condition, crops: Crops, indices: Indices) -> Iterator[Pixels]:
@@ -73,27 +87,21 @@ def pictures_under(condition: Condition, crops: Crops, indices: Indices) -> Iter
         yield condition.apply(crops.take(indices[start : start + BATCH]))
 
 
-def prepared_conditions(crops: Crops) -> Iterator[Pixels]:
+def prepared_conditions(crops: Crops, conditions: Sequence[Condition]) -> Iterator[Pixels]:
     """All crops under each condition in turn, (N, 256, 256, 3) uint8.
 
     Restoring takes longer than reading, and every network is shown the same pictures: what restorers made is
     written once beside the crops, and anew when crops or weights change.
     """
-    for condition in all_conditions():
+    for condition in conditions:
         if condition.restorer is None:
             yield crops.take(np.arange(len(crops)))
             continue
-        version = f"{crops.identity[:12]}-{restorers_version()}"
+        version = f"{crops.identity[:12]}-{condition.version}"
         path = crops.folder / "conditions" / f"{condition.label.replace(' ', '-')}-{version}.npy"
         if not path.exists():
             _write_condition(path, condition, crops)
         yield np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def restorers_version() -> str:
-    """Changes with the weights of any restorer."""
-    hashes = sorted(entry.sha256 for entry in weights.manifest().values() if entry.kind != "age")
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
 
 
 def _write_condition(path: Path, condition: Condition, crops: Crops) -> None:

@@ -30,7 +30,7 @@ from spiralage.age.backbones import AgeNetwork
 from spiralage.datasets import fgnet
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError, DatasetError
-from spiralage.evaluation.conditions import BATCH, all_conditions, prepared_conditions, restorers_version
+from spiralage.evaluation.conditions import BATCH, Condition, all_conditions, prepared_conditions
 from spiralage.files import sha256_of, write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.age import load_age_network
@@ -39,6 +39,7 @@ from spiralage.training.config import Block, LopoRecipe
 from spiralage.training.fine_tune import fine_tune, read_array, split_backbone, write_answers, write_views
 from spiralage.training.loop import WEIGHTS, Device, make_fabric, read_record
 from spiralage.training.pretrained import TITLES, learned_from
+from spiralage.training.restorers import RunRestorer
 from spiralage.types import Floats, Pixels
 
 Progress = Callable[[int, int, str], None]
@@ -81,9 +82,19 @@ class Plan:
         return math.ceil(self.recipe.fine_tuning.epochs)
 
     @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What every picture is shown under."""
+        return _conditions(self.starts, self.recipe.ablations)
+
+    @property
     def sets(self) -> int:
         """How many times each picture is asked about: under every condition, and mirrored if the recipe says so."""
-        return len(all_conditions()) * (2 if self.recipe.mirror else 1)
+        return len(self.conditions) * (2 if self.recipe.mirror else 1)
+
+
+@lru_cache(maxsize=1)  # beside the plan, not in it: networks can't be sent to another process
+def _conditions(runs: Path, ablations: tuple[str, ...]) -> tuple[Condition, ...]:
+    return all_conditions([RunRestorer(runs / name, runs) for name in ablations])
 
 
 def persons_of(crops: Crops) -> list[str]:
@@ -158,8 +169,7 @@ def _claim(plan: Plan, block: Block, crops: Crops) -> None:
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
         "start": sha256_of(start / WEIGHTS),
         "crops": crops.identity,
-        "conditions": [condition.label for condition in all_conditions()],
-        "restorers": restorers_version(),
+        "conditions": {condition.label: condition.version for condition in plan.conditions},
     }
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != identity:
         raise CheckpointError(f"{path.parent} holds another experiment; choose another folder with --run, or remove it")
@@ -205,7 +215,7 @@ def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None
 def _asked(plan: Plan, crops: Crops) -> Iterator[Pixels]:
     """Every picture under every condition, then all of that mirrored, in batches."""
     for mirrored in (False, True)[: 1 + plan.recipe.mirror]:
-        for pictures in prepared_conditions(crops):
+        for pictures in prepared_conditions(crops, plan.conditions):
             for start in range(0, len(pictures), BATCH):
                 batch = np.array(pictures[start : start + BATCH])  # PyTorch wants no read-only memory map
                 yield np.ascontiguousarray(batch[:, :, ::-1]) if mirrored else batch
@@ -222,7 +232,7 @@ def run_fold(plan: Plan, block: Block, person: str) -> None:
     with torch.no_grad():
         asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
         each = torch.stack([tuned(x).softmax(dim=1) for x in asked])  # (sets, n, 101)
-    probabilities = each.reshape(-1, len(all_conditions()), *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
+    probabilities = each.reshape(-1, len(plan.conditions), *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
     facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type)}
     save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
 
@@ -263,7 +273,7 @@ class Predictions:
 
 def read_predictions(plan: Plan, block: Block) -> Predictions:
     """Put a block's folds together; raises CheckpointError if one is missing."""
-    crops, labels = Crops(plan.crops), [condition.label for condition in all_conditions()]
+    crops, labels = Crops(plan.crops), [condition.label for condition in plan.conditions]
     answers = np.full((len(labels), len(crops), 101), np.nan, np.float32)
     commits, machines = set(), set()
     for person in persons_of(crops):

@@ -13,7 +13,6 @@ import numpy as np
 
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
-from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.lopo import Plan, Predictions, persons_of, pictures_of, read_predictions
 from spiralage.evaluation.metrics import (
     bootstrap_mae,
@@ -77,7 +76,7 @@ def rows_of(plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -> list[Tab
     rows = [_row(CONSTANT, "FG-NET's ages", "any", "", constant | {"recipe": "", "seed": 0})]
     for predictions in blocks:
         origin = _origin(predictions) | {"recipe": recipe.name, "seed": recipe.seed}
-        for condition in all_conditions():
+        for condition in plan.conditions:
             measured = _measures(crops, expected_age(predictions.probabilities[condition.label]))
             whose = recipe.estimator, predictions.trained_on
             rows.append(_row(*whose, condition.name, condition.filled_by, measured | origin))
@@ -107,22 +106,22 @@ def _origin(predictions: Predictions) -> dict[str, Any]:
     return {"commit": " ".join(predictions.commits), "hardware": "; ".join(predictions.hardware)}
 
 
-def write_predictions(path: Path, crops: Crops, blocks: Sequence[Predictions]) -> None:
+def write_predictions(path: Path, plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -> None:
     """One line per picture and block: the truth, then per condition the estimate and P(age < truth).
 
     The last is uniform over pictures if the distributions are honest: coverage of any interval can be read
     off it.
     """
-    labels = [condition.label.replace(" ", "_") for condition in all_conditions()]
+    labels = [condition.label.replace(" ", "_") for condition in plan.conditions]
     header = ["image", "person", "age", "found_by", "trained_on", *(f"{x}{y}" for x in labels for y in ("", "_cdf"))]
-    _write_csv(path, header, _prediction_lines(crops, blocks))
+    write_csv(path, header, _prediction_lines(plan, crops, blocks))
 
 
-def _prediction_lines(crops: Crops, blocks: Sequence[Predictions]) -> Iterator[list[object]]:
+def _prediction_lines(plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -> Iterator[list[object]]:
     ages = crops.ages.astype(np.float64)
     for block in blocks:
         columns = []
-        for condition in all_conditions():
+        for condition in plan.conditions:
             p = block.probabilities[condition.label]
             columns += [[f"{x:.2f}" for x in expected_age(p)], [f"{x:.4f}" for x in cumulative_probability(p, ages)]]
         for row, found_by, *values in zip(crops.rows, crops.found_by, *columns, strict=True):
@@ -135,7 +134,7 @@ def merge_rows(path: Path, rows: Sequence[TableRow]) -> list[TableRow]:
     kept = [row for row in read_rows(path) if row.recipe not in new] if path.exists() else []
     merged = [*(row for row in rows if row.estimator == CONSTANT), *kept]
     merged += [row for row in rows if row.estimator != CONSTANT]
-    _write_csv(path, [field.name for field in fields(TableRow)], (list(asdict(row).values()) for row in merged))
+    write_csv(path, [field.name for field in fields(TableRow)], (list(asdict(row).values()) for row in merged))
     return merged
 
 
@@ -149,7 +148,8 @@ def read_rows(path: Path) -> list[TableRow]:
         ]
 
 
-def _write_csv(path: Path, header: list[str], lines: Iterator[list[object]]) -> None:
+def write_csv(path: Path, header: list[str], lines: Iterator[list[object]]) -> None:
+    """Write a table, whole or not at all."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
@@ -199,7 +199,7 @@ def write_all(plan: Plan, crops: Crops, folder: Path) -> list[TableRow]:
     rows = rows_of(plan, crops, blocks)
     merged = merge_rows(folder / "table1.csv", rows)
     write_page(folder / "table1.md", merged)
-    write_predictions(folder / "lopo" / f"{plan.recipe.name}.csv", crops, blocks)
+    write_predictions(folder / "lopo" / f"{plan.recipe.name}.csv", plan, crops, blocks)
     title = f"{plan.recipe.estimator}, FG-NET, leave one person out"
     write_plots(folder / "lopo" / f"{plan.recipe.name}.png", title, crops.ages.astype(np.float64), blocks)
     return rows

@@ -16,6 +16,7 @@ class Blank:
     """Leaves hidden pixels 0, as if the mask image multiplied the picture."""
 
     name = "none"
+    networks: tuple[str, ...] = ()
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         return np.zeros_like(crops)
@@ -29,6 +30,7 @@ class Inpainter:
     """
 
     name = "inpaint"
+    networks: tuple[str, ...] = ()
 
     def __init__(self, radius: float = 5) -> None:
         self._radius = radius
@@ -50,6 +52,7 @@ class MeanFace:
     """
 
     name = "mean-face"
+    networks: tuple[str, ...] = ("mean-face",)
     MOST_GAIN = 2.0
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:

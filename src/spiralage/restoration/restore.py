@@ -7,17 +7,23 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from spiralage.occlusion.window import largest_window
 from spiralage.restoration.baselines import Blank, Inpainter, MeanFace
-from spiralage.runtime import open_session
+from spiralage.restoration.painter import OnnxPainter, Painter, batches, to_crops, walk_spiral, windows_of
+from spiralage.runtime import Engine, open_session
 from spiralage.types import AlignedFace, Mask, Occlusion, Pixels, Restoration
 
-RestorerName: TypeAlias = Literal["none", "inpaint", "mean-face", "imagine"]
+RestorerName: TypeAlias = Literal["none", "inpaint", "mean-face", "imagine", "spiral"]
 
 
 class Restorer(Protocol):
-    """Makes up what is hidden."""
+    """Makes up what is hidden.
+
+    ``name`` stands in tables and reports; ``networks`` are the shipped files that it reads, by name.
+    """
 
     name: str
+    networks: tuple[str, ...]
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         """Whole pictures for crops with hidden parts.
@@ -38,13 +44,16 @@ class Imaginer:
     Args:
         network: a shipped ImagineGAN.
         seed: of the noise it takes; the same seed gives the same picture.
-        threads: see ``runtime.open_session``.
+        threads, engine: see ``runtime.open_session``.
     """
 
     name = "imagine"
 
-    def __init__(self, network: str = "imagine", *, seed: int = 0, threads: int | None = None) -> None:
-        self._session = open_session(network, threads)
+    def __init__(
+        self, network: str = "imagine", *, seed: int = 0, threads: int | None = None, engine: Engine | None = None
+    ) -> None:
+        self.networks = (network,)
+        self._session = open_session(network, threads, engine)
         self._noise_shape = tuple(self._session.input_shapes["noise"][1:])
         self._seed = seed
 
@@ -55,11 +64,71 @@ class Imaginer:
         return self._session.run(crops=crops, hidden=hidden.astype(np.uint8), noise=np.ascontiguousarray(noises))
 
 
+class Spiral:
+    """SpiralNet: ImagineGAN, then SliceGAN's walk from the largest visible window to the whole crop.
+
+    Where what is visible is no rectangle, the walk starts from the largest one in it; the visible pixels beyond
+    stand in what slices are painted from, and in the end only hidden pixels are taken.
+
+    Args:
+        imaginer: imagines the whole.
+        painter: paints the slices.
+    """
+
+    name = "spiral"
+
+    def __init__(self, imaginer: Restorer, painter: Painter) -> None:
+        self.networks = (*imaginer.networks, "slices-context", "slices-paint")
+        self._imaginer, self._painter = imaginer, painter
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        filled = self._imagine(crops, hidden)
+        for window, members in windows_of(hidden).items():
+            if window is None:  # nothing to grow from
+                continue
+            for batch in batches(members):
+                for _, picture in walk_spiral(self._painter, filled[batch], window):  # noqa: B007  # the last one
+                    pass
+                filled[batch] = to_crops(picture)
+        return filled
+
+    def turns(self, crop: Pixels, hidden: Mask) -> list[Pixels]:
+        """A face after every turn of the spiral.
+
+        Args:
+            crop: (256, 256, 3) uint8 RGB.
+            hidden: (256, 256) bool, True = hidden.
+
+        Returns:
+            (256, 256, 3) uint8 RGB pictures, black where nothing is painted yet.
+        """
+        crop = np.where(hidden[..., None], np.uint8(0), crop)
+        window = largest_window(hidden)
+        if window is None:
+            return []
+        after: dict[int, Pixels] = {}
+        for step, picture in walk_spiral(self._painter, self._imagine(crop[None], hidden[None]), window):
+            whole = np.zeros((1, 3, self._painter.frame, self._painter.frame), np.float32)
+            whole[(..., *step.after.slices)] = picture
+            after[step.turn] = np.where(hidden[..., None], to_crops(whole)[0], crop)
+        return list(after.values())
+
+    def _imagine(self, crops: Pixels, hidden: Mask) -> Pixels:
+        """What ImagineGAN imagines where pixels are hidden, the crops' own pixels elsewhere."""
+        return np.where(hidden[..., None], self._imaginer.fill(crops, hidden), crops)
+
+
+def make_spiral(threads: int | None = None, engine: Engine | None = None) -> Spiral:
+    """SpiralNet with the shipped networks."""
+    return Spiral(Imaginer(threads=threads, engine=engine), OnnxPainter(threads=threads, engine=engine))
+
+
 RESTORERS: dict[RestorerName, Callable[[int | None], Restorer]] = {
     "none": lambda threads: Blank(),
     "inpaint": lambda threads: Inpainter(),
     "mean-face": lambda threads: MeanFace(),
     "imagine": lambda threads: Imaginer(threads=threads),
+    "spiral": make_spiral,
 }
 
 

@@ -261,6 +261,9 @@ class LopoRecipe(_Strict):
     estimator: str = Field(description="what the table calls it")
     seed: int = Field(ge=0)
     mirror: bool = Field(default=False, description="average the answers for a picture and its mirror image")
+    ablations: tuple[str, ...] = Field(
+        default=(), description="names of SliceGAN recipes whose trained networks restore too"
+    )
     fine_tuning: FineTuning
     blocks: tuple[Block, ...] = Field(min_length=1)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import onnx
@@ -16,13 +18,15 @@ from spiralage.age.backbones import AgeNetwork
 from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
+from spiralage.restoration.slices import Modulation, SliceGAN, context_view
 from spiralage.training.age import load_age_network
 from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import read_record
 from spiralage.training.mean_face import MEAN_FACE_FILE
 from spiralage.training.pretrained import learned_from
+from spiralage.training.slices import load_slice_gan
 
-Kind: TypeAlias = Literal["age", "imagine", "mean-face"]
+Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
 LICENCE = "non-commercial research (as the data)"
 
@@ -42,7 +46,7 @@ class _Probabilities(nn.Module):
 def age_onnx(network: AgeNetwork) -> bytes:
     """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32."""
     example = torch.zeros(2, 256, 256, 3, dtype=torch.uint8)
-    return _to_onnx(_Probabilities(network), {"crops": example}, "probabilities")
+    return _to_onnx(_Probabilities(network), {"crops": example}, ["probabilities"])
 
 
 def imagine_onnx(imaginer: CropImaginer) -> bytes:
@@ -52,10 +56,69 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
         "hidden": torch.zeros(2, 256, 256, dtype=torch.uint8),
         "noise": torch.zeros(2, ImagineGenerator.NOISE_CHANNELS, imaginer.size, imaginer.size),
     }
-    return _to_onnx(imaginer, example, "pictures")
+    return _to_onnx(imaginer, example, ["pictures"])
 
 
-def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> bytes:
+class _Context(nn.Module):
+    """What of a SliceGAN depends on the visible window alone."""
+
+    def __init__(self, gan: SliceGAN, frame: int) -> None:
+        super().__init__()
+        self.context, self.frame = gan.context, frame
+
+    def forward(self, visible: Tensor) -> Modulation:
+        modulation: Modulation = self.context(context_view(visible, self.frame))
+        return modulation
+
+
+class _Paint(nn.Module):
+    """One slice, its style read off the strip beside it."""
+
+    def __init__(self, gan: SliceGAN) -> None:
+        super().__init__()
+        self.style, self.generator = gan.style, gan.generator
+
+    def forward(
+        self, imaginary: Tensor, beside: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
+    ) -> Tensor:
+        strip: Tensor = self.generator(imaginary, self.style(beside), gamma4, beta4, gamma2, beta2)
+        return strip
+
+
+MODULATION = ["gamma4", "beta4", "gamma2", "beta2"]
+
+
+def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
+    """A SliceGAN as two ONNX files: what is computed once per picture, and what is once per slice.
+
+    ``context``: ``visible`` (N, 3, H, W) → ``gamma4``, ``beta4``, ``gamma2``, ``beta2``; ``paint``: ``imaginary``
+    (N, 3, 4h, 4w), ``beside`` (N, 3, 4i, 4j) and those four → ``slice`` (N, 3, 4h, 4w); float32 in [0, 1].
+    """
+    notes = {"frame": str(frame), "thickness": str(gan.thickness)}
+    height, width, short, long = (torch.export.Dim(name, min=2, max=4096) for name in ("h", "w", "i", "j"))
+    visible = torch.rand(2, 3, frame // 2 - 4, frame // 2 - 8)
+    with torch.no_grad():
+        modulation = _Context(gan, frame).eval()(visible)
+    context = _to_onnx(
+        _Context(gan, frame), {"visible": visible}, MODULATION, {"visible": {2: height, 3: width}}, notes
+    )
+    strips = {"imaginary": torch.rand(2, 3, 16, 64), "beside": torch.rand(2, 3, 12, 48)}
+    free = {"imaginary": {2: 4 * height, 3: 4 * width}, "beside": {2: 4 * short, 3: 4 * long}}
+    example = strips | dict(zip(MODULATION, modulation, strict=True))
+    return {"context": context, "paint": _to_onnx(_Paint(gan), example, ["slice"], free, notes)}
+
+
+Dimensions: TypeAlias = Mapping[str, Mapping[int, Any]]
+
+
+def _to_onnx(
+    network: nn.Module,
+    example: dict[str, Tensor],
+    outputs: list[str],
+    free: Dimensions = MappingProxyType({}),
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """A network as ONNX: the batch is free, and what ``free`` names; ``notes`` go into its metadata."""
     network = network.eval()
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
@@ -64,8 +127,8 @@ def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> byt
             network,
             tuple(example.values()),
             input_names=list(example),
-            output_names=[output],
-            dynamic_shapes=tuple({0: batch} for _ in example),
+            output_names=outputs,
+            dynamic_shapes=tuple({0: batch, **free.get(name, {})} for name in example),
             dynamo=True,
             # ONNX Runtime optimises when it loads. Unoptimised, every weight keeps its PyTorch name, so that
             # the shipped file can be compared with the PyTorch network.
@@ -75,6 +138,8 @@ def _to_onnx(network: nn.Module, example: dict[str, Tensor], output: str) -> byt
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     _strip(model)
+    for key, value in notes.items():
+        model.metadata_props.add(key=key, value=value)
     data: bytes = model.SerializeToString()
     return data
 
@@ -104,33 +169,43 @@ def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
     }
 
 
-def export_run(run: Path, weights: Path, name: str, kind: Kind) -> Path:
+def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     """Put a finished run's network into a weights folder and write it into the manifest.
 
     Args:
         run: the run's folder.
         weights: the folder with ``manifest.toml``, made if need be.
-        name: the network's name: its file and its section in the manifest.
+        name: the network's name: its file and its section in the manifest. A SliceGAN has two of both,
+            ``NAME-context`` and ``NAME-paint``.
         kind: what was trained.
 
     Returns:
-        The file written.
+        The files written.
 
     Raises:
         CheckpointError: the run isn't finished.
     """
     facts = read_record(run)
+    written = []
+    for part, data in _files(run, kind).items():
+        full = f"{name}-{part}" if part else name
+        path = weights / f"{full}.{'safetensors' if kind == 'mean-face' else 'onnx'}"
+        write_bytes(path, data)
+        _enter(weights / "manifest.toml", full, path, kind, facts)
+        written.append(path)
+    return written
+
+
+def _files(run: Path, kind: Kind) -> dict[str, bytes]:
+    """What a run's network is written as, by the part's name; empty where there is one part."""
+    if kind == "slices":
+        recipe, gan = load_slice_gan(run)
+        return slices_onnx(gan, recipe.network.size)
     if kind == "mean-face":
-        path = weights / f"{name}.safetensors"
         if not (run / MEAN_FACE_FILE).is_file():
             raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
-        data = (run / MEAN_FACE_FILE).read_bytes()
-    else:
-        path = weights / f"{name}.onnx"
-        data = age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])
-    write_bytes(path, data)
-    _enter(weights / "manifest.toml", name, path, kind, facts)
-    return path
+        return {"": (run / MEAN_FACE_FILE).read_bytes()}
+    return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}
 
 
 def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, Any]) -> None:

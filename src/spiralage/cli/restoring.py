@@ -1,0 +1,153 @@
+"""The command restore: hide a part of a face, fill it in, and write the pictures that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import typer
+
+from spiralage.cli.one_photo import Detector, Output, PhotoPath, Threads, YuNet, one_face
+from spiralage.errors import OptionError, OutputError
+from spiralage.faces.align import invert
+from spiralage.files import check_writable
+from spiralage.image_io import load_photo, save_picture
+from spiralage.occlusion.window import Window, margin_mask, paper_mask
+from spiralage.pipeline import DEFAULT_RESTORER
+from spiralage.restoration.restore import Restorer, RestorerName, make_restorer
+from spiralage.restoration.restore import restore as restore_faces
+from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixels
+
+GAP = 8
+"""White pixels between two pictures of a strip."""
+
+
+@runtime_checkable
+class TurnByTurn(Protocol):
+    """A restorer that paints in turns and can show what each of them adds."""
+
+    def turns(self, crop: Pixels, hidden: Mask) -> list[Pixels]:
+        """The picture after each turn.
+
+        Args:
+            crop: (256, 256, 3) uint8 RGB, 0 where hidden.
+            hidden: (256, 256) bool, True = hidden.
+
+        Returns:
+            (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
+        """
+        ...
+
+
+def restore(
+    photo: PhotoPath,
+    output: Output,
+    window: Annotated[
+        str | None, typer.Option(help="x,y,w,h of what stays visible, in pixels of the 256×256 aligned crop")
+    ] = None,
+    occlusion: Annotated[
+        str | None,
+        typer.Option(
+            help='"paper", or a 256×256 mask picture: white = hidden in the aligned crop', show_default="paper"
+        ),
+    ] = None,
+    restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
+    whole: Annotated[Path | None, typer.Option("--photo", help="write the photo with the restored face in it")] = None,
+    strip: Annotated[Path | None, typer.Option(help="write the crop, what was visible and the restored crop")] = None,
+    turns: Annotated[bool, typer.Option("--turns", help="write OUTPUT-turn-1.png …: the spiral's turns")] = False,
+    detector: Detector = "auto",
+    yunet: YuNet = None,
+    threads: Threads = None,
+) -> None:
+    """Hide a part of the face in a photo, restore it, and write the aligned crop."""
+    hidden = _what_is_hidden(window, occlusion)
+    firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
+    _check_outputs([path for path in firsts if path is not None])
+    filler = make_restorer(restorer, threads=threads)
+    painter = _turn_by_turn(filler, restorer) if turns else None
+    loaded, face = one_face(photo, detector, yunet)
+    (restored,) = restore_faces(filler, [face], [hidden])
+    pictures = {output: restored.pixels}
+    if whole is not None:
+        pictures[whole] = _put_back(loaded, face, restored.pixels)
+    if strip is not None:
+        pictures[strip] = _side_by_side([face.pixels, hidden.cover(face.pixels), restored.pixels])
+    if painter is not None:
+        for number, pixels in enumerate(_turns(painter, face, hidden), 1):
+            pictures[_turn_path(output, number)] = pixels
+    for path, pixels in pictures.items():  # only now: an error above leaves no picture behind
+        save_picture(path, pixels)
+
+
+def _what_is_hidden(window: str | None, occlusion: str | None) -> Occlusion:
+    if window is not None and occlusion is not None:
+        raise OptionError("--window and --occlusion both say what is hidden; leave one of them away")
+    if window is not None:
+        return Occlusion(margin_mask(_parse_window(window)))
+    if occlusion is None or occlusion == "paper":
+        return paper_mask()
+    return _read_mask(Path(occlusion))
+
+
+def _parse_window(text: str) -> Window:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+        return Window(x, y, width, height)
+    except ValueError as error:
+        raise OptionError(
+            f"--window {text}: give x,y,w,h, whole pixels inside the {CROP_SIZE}×{CROP_SIZE} aligned crop and "
+            "w and h at least 1, as in --window 64,16,128,128"
+        ) from error
+
+
+def _read_mask(path: Path) -> Occlusion:
+    mask = load_photo(path)
+    if mask.size != (CROP_SIZE, CROP_SIZE):
+        width, height = mask.size
+        raise OptionError(f"{path}: {width}×{height} pixels; a mask must have {CROP_SIZE}×{CROP_SIZE}, as a crop")
+    return Occlusion(mask.pixels.mean(axis=2) >= 128, "given")
+
+
+def _check_outputs(paths: Sequence[Path]) -> None:
+    """Find out before the work what can't be written after it."""
+    if len({path.absolute() for path in paths}) < len(paths):
+        raise OptionError("two pictures would go to the same file; give --output, --photo and --strip one each")
+    for path in paths:
+        check_writable(path)
+        if path.is_dir():
+            raise OutputError(f"{path}: can't be written (it is a folder); name a PNG file")
+
+
+def _turn_by_turn(restorer: Restorer, name: RestorerName) -> TurnByTurn:
+    if not isinstance(restorer, TurnByTurn):
+        raise OptionError(f"--turns shows the turns of the spiral, {name} has none; add --restorer spiral")
+    return restorer
+
+
+def _turns(restorer: TurnByTurn, face: AlignedFace, hidden: Occlusion) -> Iterator[Pixels]:
+    """The crop after each turn; as in a restoration, visible pixels are the face's own."""
+    for pixels in restorer.turns(hidden.cover(face.pixels), hidden.hidden):
+        yield np.where(hidden.hidden[..., None], pixels, face.pixels)
+
+
+def _turn_path(output: Path, number: int) -> Path:
+    return output.parent / f"{output.stem}-turn-{number}.png"
+
+
+def _side_by_side(pictures: Sequence[Pixels]) -> Pixels:
+    """Pictures of the same height, (height, width, 3) uint8, in a row with white between them."""
+    gap = np.full((pictures[0].shape[0], GAP, 3), 255, np.uint8)
+    parts = [part for pixels in pictures for part in (gap, pixels)]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def _put_back(photo: Photo, face: AlignedFace, pixels: Pixels) -> Pixels:
+    """The photo with a crop's changed pixels drawn back through the inverse of its alignment."""
+    changed = (pixels != face.pixels).any(axis=2).astype(np.uint8)
+    back, size = invert(face.matrix), photo.size
+    moved = cv2.warpAffine(pixels, back, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    where = cv2.warpAffine(changed, back, size, flags=cv2.INTER_NEAREST).astype(bool)
+    return np.where(where[..., None], moved, photo.pixels)

@@ -1,0 +1,141 @@
+"""SliceGAN through ONNX, and the walk of the spiral on crops: imagine, then grow what is visible slice by slice.
+
+The networks stand in ONNX files; the walk is NumPy's, so any engine behind ``runtime.py`` walks the same way.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spiralage.occlusion.window import Window, largest_window
+from spiralage.restoration.spiral import Step, grow
+from spiralage.runtime import BATCH, Engine, open_session
+from spiralage.types import CROP_SIZE, Floats, Mask, Pixels
+
+MULTIPLE = 4
+"""The slice network halves twice: heights and widths are brought to multiples of this."""
+
+Modulation: TypeAlias = tuple[npt.NDArray[Any], ...]
+"""What the context network makes of the visible window, once per picture."""
+
+
+class Painter(Protocol):
+    """Paints slices. Pictures are (N, 3, height, width) float32 RGB in [0, 1].
+
+    ``frame`` is the side of the pictures that it knows and ``thickness`` that of its slices, pixels.
+    """
+
+    frame: int
+    thickness: int
+
+    def context(self, visible: Floats) -> Modulation:
+        """What depends on the window alone, whatever its shape."""
+        ...
+
+    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+        """The slice for an imaginary slice, in the style of the strip beside it."""
+        ...
+
+
+class OnnxPainter:
+    """The shipped SliceGAN.
+
+    Args:
+        name: its two files are ``NAME-context`` and ``NAME-paint``.
+        threads, engine: see ``runtime.open_session``.
+    """
+
+    def __init__(self, name: str = "slices", *, threads: int | None = None, engine: Engine | None = None) -> None:
+        self._context = open_session(f"{name}-context", threads, engine)
+        self._paint = open_session(f"{name}-paint", threads, engine)
+        self.frame, self.thickness = (int(self._paint.notes[key]) for key in ("frame", "thickness"))
+
+    def context(self, visible: Floats) -> Modulation:
+        return self._context.outputs(visible=np.ascontiguousarray(visible))
+
+    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+        names = ("gamma4", "beta4", "gamma2", "beta2")
+        (strip,) = self._paint.outputs(
+            imaginary=padded(imaginary), beside=padded(beside), **dict(zip(names, modulation, strict=True))
+        )
+        height, width = imaginary.shape[2:]
+        return strip[:, :, :height, :width]
+
+
+def padded(strip: Floats) -> Floats:
+    """The strip with its last rows and columns repeated until both are multiples of 4.
+
+    >>> padded(np.zeros((1, 3, 5, 8), np.float32)).shape
+    (1, 3, 8, 8)
+    """
+    height, width = strip.shape[2:]
+    missing = ((0, 0), (0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
+    return np.ascontiguousarray(np.pad(strip, missing, mode="edge"))
+
+
+def walk_spiral(painter: Painter, filled: Pixels, window: Window) -> Iterator[tuple[Step, Floats]]:
+    """Grow a window to the whole frame, for pictures that share it.
+
+    Args:
+        painter: who paints the slices.
+        filled: (N, 256, 256, 3) uint8 RGB, hidden pixels imagined, all others their own: slices are painted
+            from them.
+        window: of the crop; nothing in it is hidden.
+
+    Yields:
+        Each step and the picture after it, (N, 3, height, width) float32 in [0, 1] of ``step.after``.
+    """
+    inside, small = window.in_frame(painter.frame), in_frame(filled, painter.frame)
+    visible = small[(..., *inside.slices)]
+    modulation = painter.context(visible)
+
+    def paint(imaginary: Floats, beside: Floats) -> Floats:
+        return painter.paint(imaginary, beside, modulation)
+
+    for step, _, picture in grow(visible, small, inside, paint, thickness=painter.thickness):
+        yield step, picture
+
+
+def in_frame(crops: Pixels, frame: int) -> Floats:
+    """Crops at the frame's size: (N, 256, 256, 3) uint8 → (N, 3, frame, frame) float32 in [0, 1], means of pixels."""
+    factor = CROP_SIZE // frame
+    blocks = crops.reshape(len(crops), frame, factor, frame, factor, 3)
+    small: Floats = blocks.mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
+    return np.ascontiguousarray(small.transpose(0, 3, 1, 2))
+
+
+def to_crops(pictures: Floats) -> Pixels:
+    """The way back, bilinear: (N, 3, frame, frame) float32 in [0, 1] → (N, 256, 256, 3) uint8."""
+    large = [
+        cv2.resize(picture.transpose(1, 2, 0), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        for picture in pictures
+    ]
+    return np.rint(np.clip(np.stack(large), 0, 1) * 255).astype(np.uint8)
+
+
+def windows_of(hidden: Mask) -> dict[Window | None, list[int]]:
+    """The pictures of a batch by the largest window of theirs, None where nothing is visible.
+
+    Args:
+        hidden: (N, 256, 256) bool.
+    """
+    groups: dict[Window | None, list[int]] = defaultdict(list)
+    known: dict[bytes, Window | None] = {}  # batches often share one mask
+    for index, mask in enumerate(hidden):
+        key = np.packbits(mask).tobytes()
+        if key not in known:
+            known[key] = largest_window(mask)
+        groups[known[key]].append(index)
+    return dict(groups)
+
+
+def batches(indices: list[int]) -> Iterator[list[int]]:
+    """At most ``BATCH`` of them at a time."""
+    for start in range(0, len(indices), BATCH):
+        yield indices[start : start + BATCH]
