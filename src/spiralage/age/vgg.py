@@ -5,7 +5,7 @@ Needs PyTorch (extra ``train``).
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
 
@@ -30,10 +30,17 @@ def convolutions(name: VGGName, width: int = 64) -> nn.Sequential:
     channels = 3
     for count, widening in zip(LAYERS[name], WIDENING, strict=True):
         for _ in range(count):
-            layers += [nn.Conv2d(channels, width * widening, 3, padding=1), nn.ReLU()]
+            layers += [_scaled(nn.Conv2d(channels, width * widening, 3, padding=1)), nn.ReLU()]
             channels = width * widening
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers)
+
+
+def _scaled(convolution: nn.Conv2d) -> nn.Conv2d:
+    """He's initialisation, as in torchvision: without it, or batch norm, so deep a net hardly starts to learn."""
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+    nn.init.zeros_(cast(Tensor, convolution.bias))
+    return convolution
 
 
 def block_activations(layers: nn.Sequential, x: Tensor) -> list[list[Tensor]]:
