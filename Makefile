@@ -1,25 +1,28 @@
-# make demo · make test · make lint
+# make demo · make test · make lint · make bench
 # Two environments, so that the demo shows what a user installs: .venv has no PyTorch, .venv-dev has all.
 
 PYTHON ?= python3
 VENV   ?= .venv
 DEV    ?= .venv-dev
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/spiralage demo --output demo
 
 test: $(DEV)/.installed
 	$(DEV)/bin/python -m pytest -q
-	$(DEV)/bin/ruff check src tests
-	$(DEV)/bin/ruff format --check src tests
+	$(DEV)/bin/ruff check src tests benchmarks
+	$(DEV)/bin/ruff format --check src tests benchmarks
 	$(DEV)/bin/mypy
 
 lint: $(DEV)/.installed
-	$(DEV)/bin/ruff check --fix src tests
-	$(DEV)/bin/ruff format src tests
+	$(DEV)/bin/ruff check --fix src tests benchmarks
+	$(DEV)/bin/ruff format src tests benchmarks
 	$(DEV)/bin/mypy
+
+bench: $(DEV)/.installed
+	$(DEV)/bin/python benchmarks/spiral.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +31,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,train,dev]'
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,train,fast,dev]'
 	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps face-alignment==1.5.0
 	touch $@
 

@@ -21,7 +21,14 @@ def write_table(folder: Path, mae: str) -> None:
 @pytest.mark.parametrize(("mae", "verdict"), [("4.996", "met"), ("5", "missed by 0.00"), ("6.25", "missed by 1.25")])
 def test_met_or_missed_by_how_much(tmp_path: Path, mae: str, verdict: str) -> None:
     write_table(tmp_path, mae)
-    assert goals_page(tmp_path, [GOAL]).splitlines()[-1] == f"| easy | 5.00 | {float(mae):.2f} | {verdict} |"
+    assert goals_page(tmp_path, [GOAL]).splitlines()[-1] == f"| easy | < 5.00 | {float(mae):.2f} | {verdict} |"
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [("5", "met"), ("4.5", "missed by 0.50")])
+def test_something_to_reach_in_another_column(tmp_path: Path, ratio: str, verdict: str) -> None:
+    (tmp_path / "t.csv").write_text(f"way,ratio\nfast,{ratio}\n")
+    goal = Goal("speed", "t.csv", {"way": "fast"}, 5, "ratio", reach=True)
+    assert goals_page(tmp_path, [goal]).splitlines()[-1] == f"| speed | ≥ 5.00 | {float(ratio):.2f} | {verdict} |"
 
 
 def test_what_is_not_measured_is_told(tmp_path: Path) -> None:

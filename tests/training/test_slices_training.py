@@ -165,7 +165,8 @@ def test_a_perfect_walk_loses_nothing_but_the_critics_doubt(folders: tuple[Crops
         batch.real.clone(),
         tuple((step, batch.real[(..., *step.strip.slices)]) for step in spiral(batch.window, 16)),
     )
-    losses = slice_losses(Critics(8, 8), perfect, batch, load_features("tiny-vgg", folders[1]))
+    features = load_features("tiny-vgg", folders[1])
+    losses = slice_losses(Critics(8, 8), perfect, batch, features, features)
     assert {n: v.item() for n, v in losses.items() if "adversarial" not in n} == pytest.approx(
         {"l1": 0, "hue_color": 0, "style": 0, "perceptual": 0}, abs=1e-4
     )

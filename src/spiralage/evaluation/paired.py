@@ -69,10 +69,20 @@ def _experiment(path: Path, origin: TableRow) -> Iterator[PairedRow]:
             for name in _compared(list(errors), against):
                 difference = errors[name] - errors[against]
                 low, high = bootstrap_mae(difference, persons)
-                numbers = (round(float(value), 3) for value in (difference.mean(), low, high))
-                counts = len(asked), len(set(persons))
-                whence = origin.seed, origin.commit, origin.hardware
-                yield PairedRow(origin.recipe, block, name, against, *numbers, *counts, *whence)
+                yield PairedRow(
+                    origin.recipe,
+                    block,
+                    name,
+                    against,
+                    round(float(difference.mean()), 3),
+                    round(low, 3),
+                    round(high, 3),
+                    len(asked),
+                    len(set(persons)),
+                    origin.seed,
+                    origin.commit,
+                    origin.hardware,
+                )
 
 
 def _compared(names: Sequence[str], against: str) -> list[str]:

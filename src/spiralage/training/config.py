@@ -217,9 +217,7 @@ class SliceWeights(_Strict):
     l1: float = Field(default=10.0, ge=0)
     hue_color: float = Field(default=10.0, ge=0)
     style: float = Field(default=250.0, ge=0)
-    perceptual: float = Field(
-        default=0.0, ge=0, description="0 in the paper; with an age network's features an age-aware loss"
-    )
+    perceptual: float = Field(default=0.0, ge=0, description="on perceptual_features; 0 in the paper")
 
 
 class SliceRecipe(TrainingRecipe):
@@ -227,11 +225,21 @@ class SliceRecipe(TrainingRecipe):
 
     imagine: str = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
     features: str = Field(description="vgg19, or the age recipe whose VGG tells styles")
+    perceptual_features: str | None = Field(
+        default=None, description="the age recipe whose network compares pictures: an age-aware loss"
+    )
+    perceptual_size: int = Field(default=112, ge=64, le=256, description="side of what it is shown, pixels")
     network: SliceNetworkRecipe
     generator: Optimiser
     critic: Optimiser
     loss: SliceWeights = SliceWeights()
     windows: Windows = Windows()
+
+    @model_validator(mode="after")
+    def _has_what_it_weighs(self) -> SliceRecipe:
+        if (self.loss.perceptual > 0) != (self.perceptual_features is not None):
+            raise ValueError("perceptual_features and loss.perceptual go together: give both or neither")
+        return self
 
 
 class FineTuning(_Strict):

@@ -130,8 +130,10 @@ def critic_loss(critics: Critics, walked: Walked, batch: Batch) -> Tensor:
     return (whole + slices) / 2
 
 
-def slice_losses(critics: Critics, walked: Walked, batch: Batch, features: Features) -> dict[str, Tensor]:
-    """The painter's losses, unweighted.
+def slice_losses(
+    critics: Critics, walked: Walked, batch: Batch, features: Features, perceptual: Features | None = None
+) -> dict[str, Tensor]:
+    """The painter's losses, unweighted; a perceptual one if there is a network to compare pictures with.
 
     L1 and hue-color are means over the margin: what is visible is equal anyway and would only thin them.
     """
@@ -140,15 +142,18 @@ def slice_losses(critics: Critics, walked: Walked, batch: Batch, features: Featu
     margin = 1 - batch.window.width * batch.window.height / size**2
     with torch.no_grad():
         real_features = features(batch.real)
-    painted_features = features(walked.picture)
-    return {
+    losses = {
         "adversarial": critics.judge(walked.picture, real=True),
         "slice_adversarial": critics.judge_slices(painted, real=True),
         "l1": F.l1_loss(picture, batch.real) / margin,
         "hue_color": hue_color_loss(picture, batch.real) / margin,
-        "style": style_loss(painted_features, real_features),
-        "perceptual": perceptual_loss(painted_features, real_features),
+        "style": style_loss(features(walked.picture), real_features),
     }
+    if perceptual is not None:
+        with torch.no_grad():
+            seen = perceptual(batch.real)
+        losses["perceptual"] = perceptual_loss(perceptual(walked.picture), seen)
+    return losses
 
 
 def train_slices(
@@ -187,13 +192,20 @@ def train_slices(
     gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
     critics = channels_last(Critics(recipe.network.critic_width, recipe.network.slice_critic_width))
     gan, critics = gan.to(fabric.device), critics.to(fabric.device)
+    perceptual = _perceptual(recipe, runs, fabric)
 
     def play(faces: Pixels, step: int) -> _Turn:
         batch = make_batch(faces, recipe, step, imaginer, fabric)
-        return _Turn(walk(gan, batch), batch, critics, features)
+        return _Turn(walk(gan, batch), batch, critics, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}
     return train_adversarially(recipe, crops, run, fabric, gan, critics, play, progress, facts)
+
+
+def _perceptual(recipe: SliceRecipe, runs: Path, fabric: Fabric) -> Features | None:
+    if recipe.perceptual_features is None:
+        return None
+    return channels_last(load_features(recipe.perceptual_features, runs, recipe.perceptual_size)).to(fabric.device)
 
 
 @dataclass(frozen=True)
@@ -202,12 +214,13 @@ class _Turn:
     batch: Batch
     critics: Critics
     features: Features
+    perceptual: Features | None
 
     def critic_loss(self) -> Tensor:
         return critic_loss(self.critics, self.walked, self.batch)
 
     def losses(self) -> dict[str, Tensor]:
-        return slice_losses(self.critics, self.walked, self.batch, self.features)
+        return slice_losses(self.critics, self.walked, self.batch, self.features, self.perceptual)
 
     def made(self) -> tuple[Tensor, Tensor]:
         given = self.batch.given
@@ -230,9 +243,14 @@ def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
         CheckpointError: the folder holds no finished run of a SliceGAN.
     """
     recipe, tensors = load_run(folder, SliceRecipe)
+    gan = build_slice_gan(recipe, tensors)
+    gan.load_state_dict(tensors)
+    return recipe, gan.eval()
+
+
+def build_slice_gan(recipe: SliceRecipe, tensors: dict[str, Tensor]) -> SliceGAN:
+    """The SliceGAN of a recipe, its style encoder of the VGG that these weights are of; they aren't loaded yet."""
     kernels = [value for name, value in tensors.items() if name.startswith("style.layers.") and value.ndim == 4]
     vgg: VGGName = "vgg16" if len(kernels) == sum(LAYERS["vgg16"][: STYLE_BLOCK + 1]) else "vgg19"
     width = len(tensors["style.layers.0.weight"])
-    gan = make_slice_gan(recipe, StyleEncoder(style_layers(convolutions(vgg, width)), 0.0, 1.0))
-    gan.load_state_dict(tensors)
-    return recipe, gan.eval()
+    return make_slice_gan(recipe, StyleEncoder(style_layers(convolutions(vgg, width)), 0.0, 1.0))

@@ -1,0 +1,269 @@
+"""make bench: SpiralNet's speed, all ways of running the shipped weights in one run → results/speed.csv, speed.md.
+
+The reference is a plain loop in float32 PyTorch that treats pictures one by one and, as its authors' program does,
+computes for every slice what depends on the window alone. Ratios are of medians of rounds in which all ways take
+turns, so that a slow minute of the machine slows them all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from torch.utils.flop_counter import FlopCounterMode
+
+from spiralage.demo import portrait
+from spiralage.faces.align import align
+from spiralage.faces.detect import make_detector
+from spiralage.faces.landmarks import make_landmarker, with_landmarks
+from spiralage.files import write_text
+from spiralage.occlusion.window import paper_mask
+from spiralage.provenance import commit, hardware
+from spiralage.restoration.painter import Modulation
+from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
+from spiralage.training.imagine import load_imaginer
+from spiralage.training.loop import channels_last
+from spiralage.training.restorers import TorchImaginer, TorchPainter
+from spiralage.training.slices import load_slice_gan
+from spiralage.training.unpack import unpack
+from spiralage.types import Floats, Mask, Pixels
+
+REFERENCE = "reference loop, PyTorch fp32"
+BATCHES = (1, 16)
+Fill = Callable[[Pixels, Mask], Pixels]
+
+
+class RecomputingPainter(TorchPainter):
+    """Computes the context anew for every slice."""
+
+    def context(self, visible: Floats) -> Modulation:
+        return (visible,)
+
+    @torch.no_grad()
+    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+        return super().paint(imaginary, beside, super().context(*modulation))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A row of ``results/speed.csv``.
+
+    Args:
+        way: what runs the networks, and how precisely.
+        pictures_per_s: at this batch, the median of ``rounds``.
+        ratio: to the reference at the same batch.
+        peak_mib: the most memory of a process that does nothing else, models and libraries included.
+        bf16_share: arithmetic done per second, as a part of the machine's bfloat16 matrix rate.
+        most: the largest difference to the reference of any pixel, in steps of 1/255.
+        psnr: to the reference, dB; infinite where nothing differs.
+    """
+
+    way: str
+    batch: int
+    threads: int
+    pictures_per_s: float
+    ratio: float
+    peak_mib: float
+    bf16_share: float
+    most: int
+    psnr: float
+    rounds: int
+    recipe: str
+    seed: int
+    commit: str
+    hardware: str
+
+
+def one_by_one(restorer: Restorer) -> Fill:
+    """A restorer that is asked about one picture at a time."""
+    return lambda crops, hidden: np.concatenate(
+        [fill_hidden(restorer, crops[i : i + 1], hidden[i : i + 1]) for i in range(len(crops))]
+    )
+
+
+def together(restorer: Restorer, under: Callable[[], AbstractContextManager[object]] = nullcontext) -> Fill:
+    """A restorer that is asked about all pictures at once."""
+
+    def fill(crops: Pixels, hidden: Mask) -> Pixels:
+        with under():
+            return fill_hidden(restorer, crops, hidden)
+
+    return fill
+
+
+def make_ways(runs: Path, threads: int) -> dict[str, Fill]:
+    """All ways of running the same weights, the reference first."""
+    recipe, gan = load_slice_gan(runs / "slices")
+    imaginer = load_imaginer(runs / recipe.imagine)[1]
+    plain = Spiral(TorchImaginer(load_imaginer(runs / recipe.imagine)[1]), _recomputing(runs))
+    ours = Spiral(TorchImaginer(channels_last(imaginer)), TorchPainter(channels_last(gan), recipe.network.size))
+    return {
+        REFERENCE: one_by_one(plain),
+        "ours, PyTorch fp32": together(ours),
+        "ours, PyTorch bf16": together(ours, lambda: torch.autocast("cpu", torch.bfloat16)),
+        "ours, ONNX Runtime fp32": together(make_spiral(threads, "onnxruntime")),
+        "ours, OpenVINO fp32": together(make_spiral(threads, "openvino")),
+        "ours, OpenVINO bf16": together(make_spiral(threads, "openvino-bf16")),
+    }
+
+
+def _recomputing(runs: Path) -> RecomputingPainter:
+    recipe, gan = load_slice_gan(runs / "slices")
+    return RecomputingPainter(gan, recipe.network.size)
+
+
+def pictures(count: int) -> tuple[Pixels, Mask]:
+    """NASA's portrait under the paper's mask, aligned, each time a little brighter or darker."""
+    photo = portrait()
+    face = with_landmarks(make_landmarker(), photo, make_detector("dlib").detect(photo)[0])
+    crop = align(photo, face).pixels.astype(np.float64)
+    crops = np.stack([np.clip(crop * gain, 0, 255).astype(np.uint8) for gain in np.linspace(0.7, 1.1, count)])
+    return crops, np.broadcast_to(paper_mask().hidden, crops.shape[:3])
+
+
+def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every way in every round; each is warmed up once."""
+    for fill in ways.values():
+        fill(crops, hidden)
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, fill in ways.items():
+            start = time.perf_counter()
+            fill(crops, hidden)
+            seconds[way].append(time.perf_counter() - start)
+    return seconds
+
+
+def peak_mib(runs: Path, threads: int, way: str, batch: int) -> float:
+    """The most memory that a process of its own takes for one way."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (runs, threads, way, batch))
+
+
+def _peak(runs: Path, threads: int, way: str, batch: int) -> float:
+    torch.set_num_threads(threads)
+    make_ways(runs, threads)[way](*pictures(batch))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def bf16_rate(size: int = 2048, rounds: int = 7) -> float:
+    """Operations per second of this machine's bfloat16 matrix product."""
+    a, b = (torch.randn(size, size).bfloat16() for _ in range(2))
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / statistics.median(seconds)
+
+
+def operations(fill: Fill) -> float:
+    """Floating-point operations of one picture, counted."""
+    with FlopCounterMode(display=False) as counter:
+        fill(*pictures(1))
+    return float(counter.get_total_flops())
+
+
+def difference(found: Pixels, expected: Pixels) -> tuple[int, float]:
+    """The largest difference of any pixel, and PSNR in dB."""
+    gap = found.astype(np.float64) - expected
+    mean = float((gap**2).mean())
+    return int(np.abs(gap).max()), float("inf") if mean == 0 else 10 * float(np.log10(255**2 / mean))
+
+
+def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHES) -> list[Speed]:
+    """Every way at every batch."""
+    ways, rate = make_ways(runs, threads), bf16_rate()
+    work = operations(ways["ours, PyTorch fp32"])
+    recipe = load_slice_gan(runs / "slices")[0]
+    rows = []
+    for batch in batches:
+        crops, hidden = pictures(batch)
+        expected = ways[REFERENCE](crops, hidden)
+        medians = {way: statistics.median(s) for way, s in measure(ways, crops, hidden, rounds).items()}
+        for way, fill in ways.items():
+            per_s = batch / medians[way]
+            most, psnr = difference(fill(crops, hidden), expected)
+            rows.append(
+                Speed(
+                    way,
+                    batch,
+                    threads,
+                    round(per_s, 2),
+                    round(medians[REFERENCE] / medians[way], 2),
+                    round(peak_mib(runs, threads, way, batch), 1),
+                    round(work * per_s / rate, 4),
+                    most,
+                    round(psnr, 1),
+                    rounds,
+                    recipe.name,
+                    recipe.seed,
+                    commit(),
+                    hardware(),
+                )
+            )
+    return rows
+
+
+HEAD = """# Speed of SpiralNet
+
+Written by `make bench`: ImagineGAN and SliceGAN under the paper's mask, the shipped weights ({recipe}), {threads}
+threads, medians of {rounds} rounds, {hardware}, commit {commit}. *Share*: operations done per second, as counted for
+our walk, by the machine's measured bfloat16 matrix rate. *Most*: largest difference to the reference, in 1/255.
+
+| way | batch | pictures/s | ratio | peak MiB | share | most | PSNR dB |
+|---|---:|---:|---:|---:|---:|---:|---:|
+"""
+
+
+def page(rows: Sequence[Speed]) -> str:
+    """The rows for readers."""
+    lines = [
+        f"| {r.way} | {r.batch} | {r.pictures_per_s:.2f} | {r.ratio:.2f} | {r.peak_mib:.0f} | {r.bf16_share:.1%} "
+        f"| {r.most} | {r.psnr:.1f} |"
+        for r in rows
+    ]
+    return HEAD.format(**asdict(rows[0])) + "\n".join(lines) + "\n"
+
+
+def write(rows: Sequence[Speed], folder: Path) -> None:
+    """Write ``speed.csv`` and ``speed.md``."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, [field.name for field in fields(Speed)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(folder / "speed.csv", buffer.getvalue())
+    write_text(folder / "speed.md", page(rows))
+
+
+def main(
+    output: Annotated[Path, typer.Option("--output", "-o", help="the results folder")] = Path("results"),
+    recipes: Annotated[Path, typer.Option(help="the recipes of the shipped networks")] = Path("recipes"),
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    rounds: Annotated[int, typer.Option(min=1)] = 7,
+) -> None:
+    """Measure, print, and write the tables."""
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("imagine", "slices"):
+            unpack(name, recipes, Path(folder) / name)
+        rows = bench(Path(folder), threads, rounds)
+    write(rows, output)
+    print(page(rows))
+
+
+if __name__ == "__main__":
+    typer.run(main)
