@@ -1,15 +1,18 @@
-"""ONNX Runtime's door: one session, threads settable, batches."""
+"""The door to ONNX Runtime and OpenVINO: one session, threads and engine settable, batches."""
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from spiralage import weights
 from spiralage.age.estimate import AgeEstimator
-from spiralage.errors import ModelFileError, OptionError
-from spiralage.runtime import BATCH, Session, open_session
+from spiralage.errors import MissingExtraError, ModelFileError, OptionError
+from spiralage.runtime import BATCH, Engine, OpenVINOSession, Session, load_session, open_session
 from spiralage.types import Pixels
 
 
@@ -49,9 +52,69 @@ def test_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             open_session("best")
 
 
-def test_bytes_that_are_no_model() -> None:
+def test_engine_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPIRALAGE_ENGINE", raising=False)
+    usual = open_session("best", 1)
+    assert type(usual) is Session
+    monkeypatch.setenv("SPIRALAGE_ENGINE", "onnxruntime")
+    assert open_session("best", 1) is usual
+    for bad in ("", "tensorflow", "OpenVINO"):
+        monkeypatch.setenv("SPIRALAGE_ENGINE", bad)
+        with pytest.raises(OptionError, match=r"SPIRALAGE_ENGINE must be one of .*openvino-bf16, got"):
+            open_session("best", 1)
+        assert open_session("best", 1, "onnxruntime") is usual  # what is asked for comes first
+
+
+def test_openvino_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("SPIRALAGE_ENGINE", "openvino")
+    session = open_session("best", 1)
+    assert type(session) is OpenVINOSession
+    assert session is open_session("best", 1, "openvino")
+    assert session is not open_session("best", 1, "onnxruntime")
+
+
+def test_openvino_answers_as_onnx_runtime() -> None:
+    pytest.importorskip("openvino")
+    crops = random_crops(BATCH + 1)
+    usual, other = (open_session("best", 1, engine) for engine in ("onnxruntime", "openvino"))
+    expected, found = usual.run(crops=crops), other.run(crops=crops)
+    assert found.dtype == expected.dtype == np.float32
+    assert np.ptp(expected, axis=0).max() > 0.01  # pictures differ, else agreeing would say little
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert (other.input_shapes, other.notes) == (usual.input_shapes, usual.notes)
+
+
+def test_openvino_answers_several_threads_at_once() -> None:
+    pytest.importorskip("openvino")
+    session, crops = open_session("best", 1, "openvino"), random_crops(4)
+    alone = [session.run(crops=crop[None]) for crop in crops]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda index: session.run(crops=crops[index % 4][None]), range(16)))
+    for index, found in enumerate(together):
+        np.testing.assert_allclose(found, alone[index % 4], atol=1e-6)
+
+
+def test_an_answer_is_not_overwritten_by_the_next() -> None:
+    pytest.importorskip("openvino")
+    session, crops = open_session("best", 1, "openvino"), random_crops(2)
+    (first,) = session.outputs(crops=crops[:1])
+    kept = first.copy()
+    session.outputs(crops=crops[1:])
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("engine", get_args(Engine))
+def test_bytes_that_are_no_model(engine: Engine) -> None:
     with pytest.raises(ModelFileError, match="not an ONNX model"):
-        Session(b"nonsense")
+        load_session(b"nonsense", 1, engine)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "openvino-bf16"])
+def test_without_openvino_its_extra_is_named(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"OpenVINO needs .* pip install 'spiralage\[fast\]'"):
+        load_session(weights.read("best"), 1, engine)
 
 
 def test_wrong_shape_is_named() -> None:

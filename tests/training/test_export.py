@@ -9,19 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import age_recipe, drawn_crop, imagine_recipe, use_tiny_backbones, write_crops
+from synthetic import age_recipe, drawn_crop, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
+from torch import Tensor
 
 from spiralage import weights
 from spiralage.age.backbones import AgeNetwork, AlexNet, CompactNet
 from spiralage.age.distribution import expected_age
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
 from spiralage.runtime import Session
 from spiralage.training.age import load_age_network, train_age
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.export import Kind, age_onnx, export_run, imagine_onnx
+from spiralage.training.config import SliceRecipe
+from spiralage.training.export import MODULATION, Kind, age_onnx, export_run, imagine_onnx, torch_weights
 from spiralage.training.imagine import load_imaginer, train_imagine
+from spiralage.training.loop import read_record
+from spiralage.training.pretrained import learned_from
+from spiralage.training.slices import load_slice_gan, train_slices
+from spiralage.training.unpack import unpack
 from spiralage.types import Pixels
 
 BATCHES = (1, 3)
@@ -100,14 +106,26 @@ def test_imagine_answers_the_same_in_onnx() -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Finished tiny runs of an age network and an ImagineGAN."""
+    """Finished tiny runs of an age network, of an ImagineGAN and of a SliceGAN."""
     folder = tmp_path_factory.mktemp("runs")
     finished = write_crops(folder / "crops")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
         train_age(age_recipe(epochs=0.5), finished, folder / "tiny", device="cpu")
         train_imagine(imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder, device="cpu")
+        vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
+        train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), finished, folder / "tiny-vgg", device="cpu")
+        network = slice_recipe().network.model_dump() | {"residual": True}
+        slices = slice_recipe(epochs=0.25, network=network)
+        train_slices(slices, finished, folder / "tiny-slices", folder, device="cpu")
     return folder
+
+
+@pytest.fixture(scope="module")
+def exported(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """A weights folder with that SliceGAN, and its files."""
+    folder = tmp_path_factory.mktemp("weights")
+    return folder, export_run(runs / "tiny-slices", folder, "tiny", "slices")
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +143,7 @@ def mean_face_run(folder: Path, seed: int = 0) -> Path:
 
 
 def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
-    path = export_run(runs / "tiny", tmp_path, "tiny", "age")
+    (path,) = export_run(runs / "tiny", tmp_path, "tiny", "age")
     assert path == tmp_path / "tiny.onnx"
     entry = weights.manifest(tmp_path)["tiny"]
     assert entry.file == "tiny.onnx"
@@ -140,7 +158,7 @@ def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
 
 
 def test_an_imagine_run_is_exported(runs: Path, tmp_path: Path) -> None:
-    path = export_run(runs / "tiny-imagine", tmp_path / "new" / "weights", "tiny-imagine", "imagine")
+    (path,) = export_run(runs / "tiny-imagine", tmp_path / "new" / "weights", "tiny-imagine", "imagine")
     entry = weights.manifest(path.parent)["tiny-imagine"]
     assert (entry.kind, entry.recipe) == ("imagine", "tiny-imagine")
     inputs = crops(1), np.ones((1, 256, 256), np.uint8), np.zeros((1, 3, 32, 32), np.float32)
@@ -152,11 +170,70 @@ def test_an_imagine_run_is_exported(runs: Path, tmp_path: Path) -> None:
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
 
 
+def test_a_slice_run_is_exported_as_two_files(exported: tuple[Path, list[Path]]) -> None:
+    folder, paths = exported
+    assert paths == [folder / "tiny-context.onnx", folder / "tiny-paint.onnx"]
+    assert {p.name for p in folder.iterdir()} == {"tiny-context.onnx", "tiny-paint.onnx", "manifest.toml"}
+    entries = weights.manifest(folder)
+    assert [(name, entry.file) for name, entry in entries.items()] == [(path.stem, path.name) for path in paths]
+    for path, entry in zip(paths, entries.values(), strict=True):
+        assert entry.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert (entry.kind, entry.recipe, entry.seed, entry.data) == ("slices", "tiny-slices", 3, "UTKFace")
+    context, paint = (Session(weights.read(path.stem, folder), threads=1) for path in paths)
+    for session in (context, paint):
+        assert session.notes.items() >= {"frame": "64", "thickness": "16"}.items()
+    assert list(context.input_shapes) == ["visible"]
+    assert list(paint.input_shapes) == ["imaginary", "beside", *MODULATION]
+
+
+def test_an_exported_slice_run_keeps_the_names_of_its_weights(runs: Path, exported: tuple[Path, list[Path]]) -> None:
+    context, paint = (path.read_bytes() for path in exported[1])
+    gan = load_slice_gan(runs / "tiny-slices")[1]
+    assert_same_weights(torch_weights(context, "context."), gan.context.state_dict())
+    assert_same_weights(torch_weights(paint, "generator."), gan.generator.state_dict())
+    assert_same_weights(torch_weights(paint, "style."), gan.style.state_dict())
+
+
+def assert_same_weights(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_an_exported_slice_run_unpacks_into_the_run(
+    runs: Path, exported: tuple[Path, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "folder", lambda: exported[0])
+    expected, gan = load_slice_gan(runs / "tiny-slices")
+    (tmp_path / "tiny-slices.toml").write_text(as_toml(expected))
+    unpack("tiny", tmp_path, tmp_path / "run")
+    recipe, found = load_slice_gan(tmp_path / "run")
+    assert recipe == expected
+    assert_same_weights(found.state_dict(), gan.state_dict())
+    record = read_record(tmp_path / "run")
+    assert record["unpacked"] == ["tiny-context", "tiny-paint"]
+    assert learned_from(record) == ["UTKFace"]
+
+    network = expected.network.model_copy(update={"blocks": 2})
+    (tmp_path / "tiny-slices.toml").write_text(as_toml(expected.model_copy(update={"network": network})))
+    with pytest.raises(ModelFileError, match=r"tiny-slices\.toml: not this network's recipe"):
+        unpack("tiny", tmp_path, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def as_toml(recipe: SliceRecipe) -> str:
+    values = recipe.model_dump(mode="json", exclude_none=True)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for table, entries in values.items():
+        if isinstance(entries, dict):
+            lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in entries.items())]
+    return "\n".join(lines) + "\n"
+
+
 def test_entries_are_replaced_and_sorted(tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     for name, seed in (("b-face", 1), ("c-face", 2), ("a-face", 3), ("b-face", 4)):
         run = mean_face_run(tmp_path / f"run{seed}", seed)
-        assert export_run(run, folder, name, "mean-face") == folder / f"{name}.safetensors"
+        assert export_run(run, folder, name, "mean-face") == [folder / f"{name}.safetensors"]
     entries = weights.manifest(folder)
     assert list(entries) == ["a-face", "b-face", "c-face"]
     assert {name: entry.seed for name, entry in entries.items()} == {"a-face": 3, "b-face": 4, "c-face": 2}
@@ -168,7 +245,7 @@ def test_entries_are_replaced_and_sorted(tmp_path: Path) -> None:
     assert (folder / "manifest.toml").read_text() == text
 
 
-@pytest.mark.parametrize("kind", ["age", "imagine", "mean-face"])
+@pytest.mark.parametrize("kind", ["age", "imagine", "slices", "mean-face"])
 def test_an_unfinished_run_is_refused(tmp_path: Path, kind: Kind) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -179,7 +256,15 @@ def test_an_unfinished_run_is_refused(tmp_path: Path, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "kind"), [("tiny", "imagine"), ("tiny", "mean-face"), ("tiny-imagine", "age"), ("face", "age")]
+    ("run", "kind"),
+    [
+        ("tiny", "imagine"),
+        ("tiny", "mean-face"),
+        ("tiny", "slices"),
+        ("tiny-imagine", "age"),
+        ("tiny-slices", "imagine"),
+        ("face", "age"),
+    ],
 )
 def test_a_run_of_another_kind_is_refused(runs: Path, tmp_path: Path, run: str, kind: Kind) -> None:
     if run == "face":

@@ -85,6 +85,40 @@ def evaluate_lopo(
             )
 
 
+def evaluate_restore(
+    utkface: Annotated[Path, typer.Option(help="UTKFace's aligned crops")] = CACHE / "utkface",
+    fgnet: Annotated[Path, typer.Option(help="FG-NET's aligned crops")] = CACHE / "fgnet",
+    runs: Annotated[Path, typer.Option(help="the folder of the runs")] = Path("runs"),
+    features: Annotated[str, typer.Option(help="the run whose activations compare sets of pictures")] = "vgg-age",
+    ablation: Annotated[list[str] | None, typer.Option(help="a SliceGAN's run to measure too; repeatable")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
+    most: Annotated[int | None, typer.Option(min=2, help="take so many pictures of each set, evenly spread")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the random windows")] = 0,
+    threads: Threads = None,
+) -> None:
+    """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer."""
+    need_train_extra()
+    from spiralage.evaluation import restoration
+    from spiralage.files import check_writable
+    from spiralage.training.restorers import RunRestorer
+
+    set_threads(threads)
+    check_writable(output / "restore.csv")
+    sets = restoration.faces_to_restore(utkface, fgnet, most)
+    further = [RunRestorer(runs / name, runs) for name in ablation or ()]
+    restorers = [*restoration.shipped_restorers(threads), *further]
+    with progress_bar("images") as update:
+        rows = restoration.evaluate_restore(sets, restorers, features, runs, seed=seed, progress=update)
+    restoration.write_rows(output / "restore.csv", rows)
+    restoration.write_page(output / "restore.md", rows)
+    for row in rows:
+        results.print(
+            f"{row.data:12} {row.window:6} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
+            f"L1 {row.l1:.4f}   feature FID {row.feature_fid:g}",
+            soft_wrap=True,
+        )
+
+
 def evaluate_goals(
     folder: Annotated[Path, typer.Option("--results", help="the folder of the tables")] = Path("results"),
 ) -> None:

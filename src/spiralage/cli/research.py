@@ -52,6 +52,7 @@ def register(app: typer.Typer) -> None:
     train.command("mean-face")(train_mean_face)
     evaluate.command("utkface")(measure.evaluate_utkface)
     evaluate.command("lopo")(measure.evaluate_lopo)
+    evaluate.command("restore")(measure.evaluate_restore)
     evaluate.command("goals")(measure.evaluate_goals)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make
 from spiralage.training.features import Features, load_features
 from spiralage.types import Floats, Mask, Pixels
 
-BATCH = 32
+BATCH = 16
 FEATURES_SIZE = 128
 """What the feature network is shown, pixels: SpiralNet's frame; finer pictures would only take longer."""
 
@@ -106,7 +106,7 @@ class Faces:
 
 
 def faces_to_restore(utkface: Path, fgnet: Path, most: int | None = None) -> tuple[Faces, Faces]:
-    """UTKFace's test split and all of FG-NET: no network of ours was trained on either.
+    """UTKFace's test split and all of FG-NET: no restorer was trained on either.
 
     Args:
         utkface, fgnet: folders of aligned crops.
@@ -185,10 +185,9 @@ def evaluate_restore(
         originals = bench.original_activations(faces)
         for window in WINDOWS:
             for restorer in restorers:
-                measured = bench.measure(faces, window, restorer, originals)
-                whence = features, trained_by(restorer), seed, *origin
-                images = len(faces.indices)
-                rows.append(RestoreRow(faces.name, window, restorer.name, *measured, images, *whence))
+                numbers = bench.measure(faces, window, restorer, originals)
+                whence = {"features": features, "weights": trained_by(restorer), "seed": seed, **origin._asdict()}
+                rows.append(RestoreRow(faces.name, window, restorer.name, **numbers, **whence))
     return rows
 
 
@@ -217,8 +216,8 @@ class _Bench:
             self.counter.add(len(pictures))
         return np.concatenate(found)
 
-    def measure(self, faces: Faces, window: str, restorer: Restorer, originals: Floats) -> tuple[float | None, ...]:
-        """A row's numbers from psnr to visible_identical."""
+    def measure(self, faces: Faces, window: str, restorer: Restorer, originals: Floats) -> dict[str, Any]:
+        """A row's numbers."""
         parts, found = [], []
         for indices, pictures in faces.batches():
             hidden = WINDOWS[window](indices, self.seed)
@@ -227,15 +226,16 @@ class _Bench:
             found.append(activations(self.features, restored))
             self.counter.add(len(pictures))
         distance = frechet_distance(originals, np.concatenate(found))
-        return rounded(Nearness(*map(np.concatenate, zip(*parts, strict=True))), distance)
+        images = len(faces.indices)
+        return {**mean_nearness(parts), "feature_fid": float(f"{distance:.4g}"), "images": images}
 
 
-def rounded(near: Nearness, distance: float) -> tuple[float | None, ...]:
-    """A row's numbers from psnr to visible_identical: means over pictures, and the sets' distance."""
-    *most, identical = (float(values.mean()) for values in near)
-    digits = 3, 3, 4, 4, 4, 4
-    means = (round(value, places) for value, places in zip(most, digits, strict=True))
-    return *means, float(f"{distance:.4g}"), None, identical  # no rounding makes 1 of a share below it
+def mean_nearness(parts: Sequence[Nearness]) -> dict[str, float]:
+    """Means over the pictures of all batches, dB with three digits and shares with four."""
+    means = {name: float(np.concatenate([getattr(part, name) for part in parts]).mean()) for name in Nearness._fields}
+    digits = {name: 3 if name.startswith("psnr") else 4 for name in means}
+    del digits["visible_identical"]  # rounding would make 1 of a share just below it
+    return means | {name: round(means[name], places) for name, places in digits.items()}
 
 
 def trained_by(restorer: Restorer) -> str:
@@ -275,8 +275,8 @@ picture, then averaged.
 |---|---|---|{"---:|" * 10}
 """
 
-PUBLISHED_NOTE = f"""*{PUBLISHED.data}*: {PUBLISHED.restorer} (ECCV), 256×256 pixels from a window of 128×128. **Another data set and
-another FID**: it says how hard the task is, not who does better."""
+NOTE = f"""*{PUBLISHED.data}*: {PUBLISHED.restorer} (ECCV), 256×256 pixels from a window of 128×128. It is
+**another data set and another FID**: the row says how hard the task is, not who does it better."""
 
 
 def write_page(path: Path, rows: Sequence[RestoreRow]) -> None:
@@ -287,17 +287,19 @@ def write_page(path: Path, rows: Sequence[RestoreRow]) -> None:
         f"- features of `{row.features}`, random windows of seed {row.seed}, commit {row.commit}, {row.hardware}"
         for row in rows
     )
-    parts = (*lines, "", PUBLISHED_NOTE, "", "Networks:", "", *networks, "", "Runs:", "", *runs)
+    parts = (*lines, "", NOTE, "", "Networks:", "", *networks, "", "Runs:", "", *runs)
     write_text(path, HEAD + "\n".join(parts) + "\n")
 
 
+PAGE_COLUMNS = tuple(field.name for field in fields(RestoreRow))[:13]
 PLACES = MappingProxyType(
     {"psnr": 2, "psnr_hidden": 2, "ssim": 4, "ssim_hidden": 4, "l1": 4, "l1_hidden": 4, "inception_fid": 2}
 )
+"""Digits after the point; the other columns are shown as they are."""
 
 
 def _page_line(row: RestoreRow) -> str:
-    return "| " + " | ".join(_page_cell(n, v) for n, v in list(asdict(row).items())[:13]) + " |"
+    return "| " + " | ".join(_page_cell(name, getattr(row, name)) for name in PAGE_COLUMNS) + " |"
 
 
 def _page_cell(name: str, value: object) -> str:

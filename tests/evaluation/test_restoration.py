@@ -1,0 +1,315 @@
+"""Restorers measured: a perfect one, a blank one and one that spoils; the files, and the command."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from people import write_people
+from synthetic import age_recipe, use_tiny_backbones, write_crops
+
+from spiralage import weights
+from spiralage.cli import main
+from spiralage.datasets.crops import Crops
+from spiralage.errors import CheckpointError, DatasetError
+from spiralage.evaluation import restoration
+from spiralage.evaluation.pictures import MOST_PSNR
+from spiralage.evaluation.restoration import (
+    PUBLISHED,
+    WINDOWS,
+    Faces,
+    RestoreRow,
+    evaluate_restore,
+    faces_to_restore,
+    spread,
+    trained_by,
+    write_page,
+    write_rows,
+)
+from spiralage.restoration.baselines import Blank, MeanFace
+from spiralage.restoration.restore import RESTORERS, Restorer
+from spiralage.training import restorers
+from spiralage.training.age import train_age
+from spiralage.types import Mask, Pixels
+
+FEATURES = "tiny-vgg"
+ROW = RestoreRow(
+    "FG-NET", "paper", "imagine", 12.346, 11.1, 0.6, 0.4321, 0.1, 0.1333, 0.1234, None, 0.9999999, 1002,
+    "vgg-age", "imagine (seed 1)", 0, "0123456789ab", "A CPU, 2 cores; a GPU",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crops of both sets, and in ``runs`` a finished VGG."""
+    folder = tmp_path_factory.mktemp("restoration")
+    crops = write_crops(folder / "utkface")
+    write_people(folder / "fgnet")
+    vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbones(monkeypatch)
+        train_age(age_recipe(name=FEATURES, epochs=0.25, network=vgg), crops, folder / "runs" / FEATURES, device="cpu")
+    return folder
+
+
+@pytest.fixture
+def few(folder: Path) -> Faces:
+    """Three pictures, in batches of two."""
+    return Faces("a few", Crops(folder / "fgnet"), np.array([7, 0, 3]))
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoration, "BATCH", 2)
+
+
+class Knowing:
+    """Knows the originals: finds them by what is visible."""
+
+    networks: tuple[str, ...] = ()
+
+    def __init__(self, originals: Pixels, name: str = "knowing") -> None:
+        self.originals, self.name = originals, name
+        self.asked: list[Mask] = []
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        self.asked += list(hidden)
+        return np.stack([self._original(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+
+    def _original(self, crop: Pixels, hidden: Mask) -> Pixels:
+        (found,) = (o for o in self.originals if np.array_equal(o[~hidden], crop[~hidden]))
+        return np.asarray(found)
+
+
+def knowing(faces: Faces, name: str = "knowing") -> Knowing:
+    return Knowing(faces.crops.take(faces.indices), name)
+
+
+def rows_of(folder: Path, faces: Faces, *asked: Restorer, seed: int = 0) -> list[RestoreRow]:
+    return evaluate_restore([faces], asked, FEATURES, folder / "runs", seed=seed)
+
+
+def test_who_knows_the_originals_restores_them_perfectly(folder: Path, few: Faces) -> None:
+    rows = rows_of(folder, few, knowing(few))
+    assert [(row.data, row.window, row.restorer) for row in rows] == [
+        ("a few", "random", "knowing"),
+        ("a few", "paper", "knowing"),
+    ]
+    for row in rows:
+        assert row.psnr == row.psnr_hidden == round(MOST_PSNR, 3)
+        assert row.ssim == row.ssim_hidden == row.visible_identical == 1
+        assert row.l1 == row.l1_hidden == 0
+        assert row.feature_fid == pytest.approx(0, abs=1e-4)
+        assert row.inception_fid is None
+        assert (row.images, row.features, row.seed) == (3, FEATURES, 0)
+        assert row.commit
+        assert row.hardware
+
+
+def test_who_leaves_it_blank_is_measured_by_hand(folder: Path, few: Faces) -> None:
+    perfect, blank = (row for row in rows_of(folder, few, knowing(few), Blank()) if row.window == "paper")
+    hidden = WINDOWS["paper"](few.indices, 0)
+    values = few.crops.take(few.indices) / 255
+    assert blank.l1_hidden == pytest.approx(values[hidden].mean(), abs=1e-4)  # as many pixels of each picture
+    assert blank.l1 == pytest.approx(0.75 * values[hidden].mean(), abs=1e-4)
+    errors = [np.square(picture[mask]).mean() for picture, mask in zip(values, hidden, strict=True)]
+    assert blank.psnr_hidden == pytest.approx(-10 * np.log10(errors).mean(), abs=1e-3)
+    assert blank.visible_identical == 1  # its zeros never reach the visible part
+    assert blank.feature_fid is not None
+    assert perfect.feature_fid is not None
+    assert blank.feature_fid > perfect.feature_fid + 1e-3
+
+
+def test_a_way_that_spoils_what_is_visible_is_found_out(
+    folder: Path, few: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(folder, few, Blank())
+    monkeypatch.setattr(restoration, "fill_hidden", lambda restorer, crops, hidden: restorer.fill(crops, hidden))
+    spoilt = rows_of(folder, few, Blank())
+    assert [row.visible_identical for row in rows] == [1, 1]
+    assert all(row.visible_identical is not None and row.visible_identical < 0.1 for row in spoilt)
+    assert all(row.l1_hidden == other.l1_hidden for row, other in zip(rows, spoilt, strict=True))
+
+
+def test_every_restorer_sees_the_same_windows(folder: Path, few: Faces) -> None:
+    one, other, later = knowing(few, "one"), knowing(few, "other"), knowing(few)
+    rows_of(folder, few, one, other)
+    np.testing.assert_array_equal(one.asked, other.asked)
+    random, paper = np.array(one.asked[:3]), np.array(one.asked[3:])
+    assert (~random).sum(axis=(1, 2)).tolist() == [128 * 128] * 3
+    assert len(np.unique(random, axis=0)) == 3
+    assert len(np.unique(paper, axis=0)) == 1
+    rows_of(folder, few, later, seed=1)
+    assert not np.array_equal(random, later.asked[:3])
+    np.testing.assert_array_equal(paper, later.asked[3:])
+
+
+def test_a_pictures_window_does_not_depend_on_the_pictures_beside_it() -> None:
+    everything = WINDOWS["random"](np.arange(6), 0)
+    np.testing.assert_array_equal(WINDOWS["random"](np.array([4, 1]), 0), everything[[4, 1]])
+
+
+def test_batches_change_nothing(folder: Path, few: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = rows_of(folder, few, MeanFace())
+    monkeypatch.setattr(restoration, "BATCH", 64)
+    for row, other in zip(small, rows_of(folder, few, MeanFace()), strict=True):
+        for name, value in asdict(row).items():
+            expected = asdict(other)[name]
+            assert value == (pytest.approx(expected, rel=1e-3, abs=1e-4) if isinstance(value, float) else expected)
+
+
+def test_progress_is_told_to_the_end(folder: Path, few: Faces) -> None:
+    told: list[tuple[int, int]] = []
+    evaluate_restore(
+        [few], [Blank(), MeanFace()], FEATURES, folder / "runs", progress=lambda done, total: told.append((done, total))
+    )
+    steps = [done for done, _ in told]
+    assert steps == sorted(steps)
+    assert told[-1] == (15, 15)  # the originals, and two windows times two restorers
+    assert {total for _, total in told} == {15}
+
+
+def test_the_sets_are_the_test_split_and_all_of_fgnet(folder: Path) -> None:
+    utkface, fgnet = faces_to_restore(folder / "utkface", folder / "fgnet")
+    assert (utkface.name, fgnet.name) == ("UTKFace test", "FG-NET")
+    assert utkface.indices.tolist() == [20, 21]
+    assert fgnet.indices.tolist() == list(range(12))
+    utkface, fgnet = faces_to_restore(folder / "utkface", folder / "fgnet", most=3)
+    assert utkface.indices.tolist() == [20, 21]
+    assert fgnet.indices.tolist() == [0, 6, 11]
+    with pytest.raises(DatasetError, match="not of utkface"):
+        faces_to_restore(folder / "fgnet", folder / "utkface")
+    with pytest.raises(DatasetError, match="fewer than two"):
+        Faces("one", utkface.crops, np.array([3]))
+
+
+@pytest.mark.parametrize("most", [2, 5, 99, 100, 101, None])
+def test_a_part_is_spread_evenly(most: int | None) -> None:
+    indices = np.arange(100) + 7
+    chosen = spread(indices, most)
+    assert len(chosen) == min(most or 100, 100)
+    assert (chosen[0], chosen[-1]) == (7, 106)
+    steps = np.diff(chosen)
+    assert steps.max() - steps.min() <= 1
+
+
+def test_what_trained_a_restorer() -> None:
+    imagine = weights.manifest()["imagine"]
+    restorer = Blank()
+    assert trained_by(restorer) == ""
+    restorer.networks = ("imagine", "imagine")
+    assert trained_by(restorer) == f"{imagine.recipe} (seed {imagine.seed})"
+    assert trained_by(Ablation(Path("no-hue"), Path())) == "no-hue (0123456789ab)"
+
+
+class Ablation(Blank):
+    """Stands in for a run's restorer."""
+
+    def __init__(self, folder: Path, runs: Path) -> None:
+        self.name, self.runs = folder.name, runs
+        self.version = "0123456789abcdef"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
+    rows = [ROW, replace(ROW, visible_identical=1.0, seed=7)]
+    write_rows(tmp_path / "restore.csv", rows)
+    lines = read(tmp_path / "restore.csv")
+    assert list(lines[0]) == [field.name for field in fields(RestoreRow)]
+    for line, row in zip(lines, [*rows, PUBLISHED], strict=True):
+        assert line == {name: "" if value is None else str(value) for name, value in asdict(row).items()}
+    assert lines[0]["visible_identical"] == "0.9999999"
+    assert lines[0]["inception_fid"] == ""
+
+
+def test_published_numbers_are_marked_and_have_no_feature_fid() -> None:
+    known = {name: value for name, value in asdict(PUBLISHED).items() if value not in (None, "")}
+    assert known.pop("data") == "CelebA-HQ (published)"
+    assert "Guo" in known.pop("restorer")
+    assert known == {"psnr": 16.05, "ssim": 0.6815, "inception_fid": 21.17}
+
+
+def test_the_page_for_readers(tmp_path: Path) -> None:
+    write_page(tmp_path / "restore.md", [ROW, replace(ROW, window="random")])
+    page = (tmp_path / "restore.md").read_text(encoding="utf-8")
+    header, ruler, *lines = (line for line in page.splitlines() if line.startswith("|"))
+    assert len(lines) == 3
+    columns = {line.count("|") for line in (header, ruler, *lines)}
+    assert len(columns) == 1
+    assert lines[0].startswith("| FG-NET | paper | imagine | 12.35 | 11.10 | 0.6000 | 0.4321 | 0.1000 | 0.1333 |")
+    assert lines[0].endswith("| 0.1234 |  | 0.9999999 | 1002 |")  # what isn't 1 doesn't look like it
+    assert re.match(r"\| CelebA-HQ \(published\) \|  \| .* \| 16.05 \|  \| 0.6815 \|", lines[2])
+    assert "`spiralage evaluate restore`" in page
+    assert "another data set and another FID" in page
+    assert page.count("- imagine: imagine (seed 1)") == 1
+    assert page.count("commit 0123456789ab, A CPU, 2 cores; a GPU") == 1
+    assert max(len(line) for line in page.splitlines() if not line.startswith("|")) <= 120
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    options = {"--utkface": "utkface", "--fgnet": "fgnet", "--runs": "runs"}
+    places = [word for option, name in options.items() for word in (option, str(folder / name))]
+    return ["evaluate", "restore", *places, "--features", FEATURES, *more]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restorers that ship but take no time, and runs that nobody trained."""
+    for name in RESTORERS.keys() - {"none", "mean-face"}:
+        monkeypatch.delitem(RESTORERS, name)
+    monkeypatch.setattr(restorers, "RunRestorer", Ablation)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["--ablation", "no-hue", "--ablation", "age-aware"]
+    assert main(command(folder, "--most", "4", "--seed", "5", *names, "--threads", "1", "-o", str(tmp_path))) == 0
+    rows = read(tmp_path / "restore.csv")
+    asked = [
+        (data, window, restorer, images)
+        for data, images in (("UTKFace test", "2"), ("FG-NET", "4"))
+        for window in ("random", "paper")
+        for restorer in ("mean-face", "no-hue", "age-aware")
+    ]
+    assert [(r["data"], r["window"], r["restorer"], r["images"]) for r in rows[:-1]] == asked
+    assert rows[-1]["data"] == PUBLISHED.data
+    assert {(r["seed"], r["features"], r["visible_identical"]) for r in rows[:-1]} == {("5", FEATURES, "1.0")}
+    assert float(rows[0]["psnr"]) > float(rows[1]["psnr"])  # the mean face is nearer than nothing
+    assert rows[1]["weights"] == "no-hue (0123456789ab)"
+    assert (tmp_path / "restore.md").read_text(encoding="utf-8").count("\n| FG-NET |") == 6
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == len(asked)
+    assert shown[0].startswith("UTKFace test random mean-face")
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_command_refuses_before_it_works(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> Pixels:
+        raise AssertionError("it works")
+
+    monkeypatch.setattr(restoration, "fill_hidden", never)
+    (tmp_path / "file").touch()
+    for more, message in (
+        (["-o", str(tmp_path / "file")], "can't be written"),
+        (["-o", str(tmp_path), "--fgnet", str(tmp_path)], "no finished crops"),
+        (["-o", str(tmp_path), "--features", "nothing"], "no such run"),
+    ):
+        assert main(command(folder, *more)) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert message in line
+    assert not (tmp_path / "restore.csv").exists()
+
+
+def test_without_a_feature_network_nothing_is_measured(few: Faces, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such run"):
+        evaluate_restore([few], [Blank()], FEATURES, tmp_path)
