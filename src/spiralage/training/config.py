@@ -225,6 +225,9 @@ class SliceRecipe(TrainingRecipe):
 
     imagine: str = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
     features: str = Field(description="vgg19, or the age recipe whose VGG tells styles")
+    features_size: int | None = Field(
+        default=None, ge=64, le=256, description="side of the pictures whose styles are compared, pixels; the frame's"
+    )
     perceptual_features: str | None = Field(
         default=None, description="the age recipe whose network compares pictures: an age-aware loss"
     )

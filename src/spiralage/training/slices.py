@@ -188,7 +188,7 @@ def train_slices(
         return True
     torch.manual_seed(recipe.seed)
     imaginer = load_imaginer(runs / recipe.imagine)[1].requires_grad_(False).to(fabric.device)
-    features = channels_last(load_features(recipe.features, runs)).to(fabric.device)
+    features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
     gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
     critics = channels_last(Critics(recipe.network.critic_width, recipe.network.slice_critic_width))
     gan, critics = gan.to(fabric.device), critics.to(fabric.device)
