@@ -69,8 +69,8 @@ class FakePainter:
 
     def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         self.imaginary.append(imaginary)
-        style: Floats = beside.mean(axis=(2, 3), keepdims=True)
-        painted: Floats = imaginary * 0.5 + style * 0.25 + modulation[0] * 0.25
+        style = beside.mean(axis=(2, 3), keepdims=True)
+        painted: Floats = (imaginary * 0.5 + style * 0.25 + modulation[0] * 0.25).astype(np.float32)
         return painted
 
 
@@ -126,7 +126,7 @@ def imagined_by_steps(mask: Mask, crop: Pixels) -> tuple[Window, Floats]:
 def test_visible_pixels_beyond_the_window_stand_in_what_slices_are_painted_from() -> None:
     mask, crop = blob(), noise(0)[0]
     inside, whole = imagined_by_steps(mask, crop)
-    visible = ~mask.reshape(64, 4, 64, 4).any(axis=(1, 3))  # pixels of the frame that nothing hides
+    visible = np.invert(mask.reshape(64, 4, 64, 4).any(axis=(1, 3)))  # pixels of the frame that nothing hides
     visible[inside.slices] = False
     assert visible.mean() > 0.1  # else this test would say little
     np.testing.assert_array_equal(whole[:, visible], in_frame(crop[None], 64)[0][:, visible])

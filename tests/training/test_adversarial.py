@@ -84,4 +84,4 @@ def test_a_column_is_a_picture() -> None:
     column = as_column(torch.randn(2, 3, 4, 12, dtype=torch.bfloat16, requires_grad=True) * 3)
     assert column.dtype == torch.float32
     assert not column.requires_grad
-    assert (column.min(), column.max()) == (0, 1)
+    assert (column.min().item(), column.max().item()) == (0, 1)

@@ -12,8 +12,11 @@ from spiralage.training.config import (
     CrossEntropy,
     DistributionLearning,
     ImagineRecipe,
+    ImagineWeights,
     LopoRecipe,
     MeanVariance,
+    SliceRecipe,
+    SliceWeights,
     load_recipe,
 )
 
@@ -73,14 +76,25 @@ edge = 0.2
 def command_of(path: Path) -> str:
     """Which command a recipe is for, by a table that only such recipes have."""
     text = path.read_text(encoding="utf-8")
-    return "train imagine" if "[generator]" in text else "evaluate lopo" if "[fine_tuning]" in text else "train age"
+    if "[generator]" in text:
+        return "train slices" if "\nthickness = " in text else "train imagine"
+    return "evaluate lopo" if "[fine_tuning]" in text else "train age"
 
 
-def load(path: Path) -> AgeRecipe | ImagineRecipe | LopoRecipe:
-    command = command_of(path)
-    if command == "evaluate lopo":
-        return load_recipe(path, LopoRecipe)
-    return load_recipe(path, ImagineRecipe) if command == "train imagine" else load_recipe(path, AgeRecipe)
+KINDS: dict[str, type[AgeRecipe | ImagineRecipe | SliceRecipe | LopoRecipe]] = {
+    "train age": AgeRecipe,
+    "train imagine": ImagineRecipe,
+    "train slices": SliceRecipe,
+    "evaluate lopo": LopoRecipe,
+}
+
+
+def load(path: Path) -> AgeRecipe | ImagineRecipe | SliceRecipe | LopoRecipe:
+    return load_recipe(path, KINDS[command_of(path)])
+
+
+def files_of(command: str) -> list[Path]:
+    return [path for path in FILES if command_of(path) == command]
 
 
 def changed(folder: Path, text: str, old: str, new: str) -> Path:
@@ -102,9 +116,7 @@ def test_every_recipe_loads_and_says_how_to_run_it(path: Path) -> None:
     assert path.read_text(encoding="utf-8").splitlines()[0] == f"# spiralage {command_of(path)} recipes/{path.name}"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if command_of(path) == "train age"], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", files_of("train age"), ids=lambda path: path.stem)
 def test_training_ends_at_the_size_that_the_network_is_used_at(path: Path) -> None:
     recipe = load_recipe(path, AgeRecipe)
     assert recipe.network.crop % recipe.network.pool == 0
@@ -112,12 +124,66 @@ def test_training_ends_at_the_size_that_the_network_is_used_at(path: Path) -> No
     assert sum(stage.share for stage in recipe.stages) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if command_of(path) == "train imagine"], ids=lambda path: path.stem
-)
-def test_the_features_have_a_recipe(path: Path) -> None:
+def has_recipe(name: str, kind: type[AgeRecipe | ImagineRecipe | SliceRecipe]) -> bool:
+    return load_recipe(RECIPES / f"{name}.toml", kind).name == name
+
+
+@pytest.mark.parametrize("path", files_of("train imagine"), ids=lambda path: path.stem)
+def test_what_an_imagine_gan_learns_by_has_a_recipe(path: Path) -> None:
     recipe = load_recipe(path, ImagineRecipe)
-    assert load_recipe(RECIPES / f"{recipe.features}.toml", AgeRecipe).name == recipe.features
+    assert recipe.features == "vgg19" or has_recipe(recipe.features, AgeRecipe)
+
+
+@pytest.mark.parametrize("path", files_of("train slices"), ids=lambda path: path.stem)
+def test_what_a_slice_gan_learns_by_has_a_recipe(path: Path) -> None:
+    recipe = load_recipe(path, SliceRecipe)
+    assert has_recipe(recipe.imagine, ImagineRecipe)
+    assert recipe.features == "vgg19" or has_recipe(recipe.features, AgeRecipe)
+    assert recipe.perceptual_features is None or has_recipe(recipe.perceptual_features, AgeRecipe)
+    assert recipe.network.size % recipe.network.thickness == 0
+
+
+@pytest.mark.parametrize("path", files_of("evaluate lopo"), ids=lambda path: path.stem)
+def test_what_leave_one_person_out_needs_has_a_recipe(path: Path) -> None:
+    recipe = load_recipe(path, LopoRecipe)
+    assert all(has_recipe(block.start, AgeRecipe) for block in recipe.blocks)
+    assert all(has_recipe(name, SliceRecipe) for name in recipe.ablations)
+
+
+def test_ablations_differ_from_slices_in_what_they_leave_out_alone() -> None:
+    whole, without, aware = (
+        load_recipe(RECIPES / f"{name}.toml", SliceRecipe).model_dump(exclude={"name"})
+        for name in ("slices", "slices-no-hue", "slices-age-aware")
+    )
+    assert without["loss"]["hue_color"] == 0
+    without["loss"]["hue_color"] = whole["loss"]["hue_color"]
+    assert without == whole
+    assert (aware["perceptual_features"], aware["loss"]["perceptual"] > 0) == ("best", True)
+    aware["loss"]["perceptual"], aware["perceptual_features"] = 0, None
+    assert aware == whole
+
+
+def test_the_papers_spiral_net_has_its_sizes() -> None:
+    imagine = load_recipe(RECIPES / "imagine-paper.toml", ImagineRecipe)
+    slices = load_recipe(RECIPES / "slices-paper.toml", SliceRecipe)
+    assert (imagine.network.size, imagine.network.width, imagine.network.blocks) == (128, 256, 8)
+    assert (slices.network.size, slices.network.thickness) == (256, 32)
+    assert (slices.network.width, slices.network.blocks, slices.network.residual) == (256, 6, False)
+    assert imagine.loss == ImagineWeights(adversarial=0.1, perceptual=1, hue_color=10, l1=0)
+    assert slices.loss == SliceWeights(adversarial=0.1, slice_adversarial=0.1, l1=10, hue_color=10, style=250)
+    for recipe in (imagine, slices):
+        assert (recipe.generator.learning_rate, recipe.critic.learning_rate) == (5e-5, 2e-4)
+        assert recipe.generator.betas == recipe.critic.betas == (0, 0.999)
+
+
+def test_a_perceptual_loss_and_its_network_go_together(tmp_path: Path) -> None:
+    text = (RECIPES / "slices.toml").read_text(encoding="utf-8")
+    for old, new in (
+        ("style = 250.0", "style = 250.0\nperceptual = 1"),
+        ("batch = 4", 'batch = 4\nperceptual_features = "best"'),
+    ):
+        with pytest.raises(RecipeError, match="give both or neither"):
+            load(changed(tmp_path, text, old, new))
 
 
 @pytest.mark.parametrize("text", [AGE, IMAGINE], ids=["age", "imagine"])

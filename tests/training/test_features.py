@@ -14,7 +14,7 @@ from spiralage.age.vgg import VGG, convolutions
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.restoration.slices import statistics
 from spiralage.training import features
-from spiralage.training.features import age_features, hub_file, imagenet_features, load_features
+from spiralage.training.features import age_features, imagenet_features, imagenet_file, load_features
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +86,11 @@ def pin(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
 @torch.no_grad()
 def test_torchvisions_file_from_the_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv("SPIRALAGE_MODELS", raising=False)
     written = write_vgg19(tmp_path / "file")
     pin(monkeypatch, tmp_path / "file")
-    hub_file().parent.mkdir(parents=True)
-    (tmp_path / "file").rename(hub_file())
+    imagenet_file().parent.mkdir(parents=True)
+    (tmp_path / "file").rename(imagenet_file())
     found = load_features("vgg19", tmp_path / "runs")
     white = torch.ones(1, 3, 32, 32)
     weight, bias = written["features.0.weight"], written["features.0.bias"]
@@ -98,6 +99,18 @@ def test_torchvisions_file_from_the_hub_cache(tmp_path: Path, monkeypatch: pytes
     expected = ((weight * normalised).sum(dim=(1, 2, 3)) + bias).relu()
     torch.testing.assert_close(found(white)[0][0, :, 16, 16], expected, rtol=1e-4, atol=1e-5)
     assert found.style_encoder()(white).shape == (1, 2 * 256)
+
+
+def test_torchvisions_file_from_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(tmp_path))
+    with pytest.raises(ModelFileError, match="or set SPIRALAGE_MODELS"):
+        load_features("vgg19", tmp_path / "runs")
+    write_vgg19(tmp_path / "file")
+    pin(monkeypatch, tmp_path / "file")
+    (tmp_path / "file").rename(tmp_path / features.IMAGENET_FILE)
+    assert imagenet_file().parent == tmp_path
+    assert len(load_features("vgg19", tmp_path / "runs")(torch.ones(1, 3, 32, 32))) == 5
 
 
 def test_a_missing_changed_or_other_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,9 +107,7 @@ def assert_same_slices(expected: TorchPainter, found: OnnxPainter, tolerance: fl
             assert np.abs(one - two).max() <= tolerance * max(1, np.abs(one).max())
         for imaginary, beside in STRIPS:
             strips = pictures(2, imaginary), pictures(3, beside)
-            one, two = (
-                each.paint(*strips, modulation) for each, modulation in zip((expected, found), modulations, strict=True)
-            )
+            one, two = expected.paint(*strips, modulations[0]), found.paint(*strips, modulations[1])
             assert one.shape == two.shape == (2, 3, *imaginary)
             assert two.dtype == np.float32
             assert np.ptp(one) > 0.2  # else agreeing would say little

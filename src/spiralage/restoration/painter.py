@@ -116,7 +116,8 @@ def to_crops(pictures: Floats) -> Pixels:
         cv2.resize(picture.transpose(1, 2, 0), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
         for picture in pictures
     ]
-    return np.rint(np.clip(np.stack(large), 0, 1) * 255).astype(np.uint8)
+    crops: Pixels = np.rint(np.clip(np.stack(large), 0, 1) * 255).astype(np.uint8)
+    return crops
 
 
 def windows_of(hidden: Mask) -> dict[Window | None, list[int]]:

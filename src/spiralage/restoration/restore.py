@@ -22,8 +22,11 @@ class Restorer(Protocol):
     ``name`` stands in tables and reports; ``networks`` are the shipped files that it reads, by name.
     """
 
-    name: str
-    networks: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def networks(self) -> tuple[str, ...]: ...
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         """Whole pictures for crops with hidden parts.
@@ -52,7 +55,7 @@ class Imaginer:
     def __init__(
         self, network: str = "imagine", *, seed: int = 0, threads: int | None = None, engine: Engine | None = None
     ) -> None:
-        self.networks = (network,)
+        self.networks: tuple[str, ...] = (network,)
         self._session = open_session(network, threads, engine)
         self._noise_shape = tuple(self._session.input_shapes["noise"][1:])
         self._seed = seed

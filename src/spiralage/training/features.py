@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -105,7 +106,7 @@ def imagenet_features(path: Path, size: int | None = None) -> Features:
     """
     pinned = IMAGENET_FILE.removesuffix(".pth").rpartition("-")[2]
     if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; put torchvision's {IMAGENET_FILE} there")
+        raise ModelFileError(f"{path}: no such file; put torchvision's {IMAGENET_FILE} there or set SPIRALAGE_MODELS")
     if not sha256_of(path).startswith(pinned):
         raise ModelFileError(f"{path}: its SHA-256 doesn't begin with {pinned}; fetch the file again")
     network = _ImageNetVGG19()
@@ -118,8 +119,11 @@ def imagenet_features(path: Path, size: int | None = None) -> Features:
     return Features(network, torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]), size)
 
 
-def hub_file() -> Path:
-    """Where torch's hub cache keeps torchvision's VGG19."""
+def imagenet_file() -> Path:
+    """Where torchvision's VGG19 is: in the folder that ``SPIRALAGE_MODELS`` names, else in torch's hub cache."""
+    folder = os.environ.get("SPIRALAGE_MODELS")
+    if folder and (Path(folder) / IMAGENET_FILE).is_file():
+        return Path(folder) / IMAGENET_FILE
     return Path(torch.hub.get_dir()) / "checkpoints" / IMAGENET_FILE
 
 
@@ -132,11 +136,11 @@ def load_features(name: str, runs: Path, size: int | None = None) -> Features:
         size: see ``Features``.
 
     Raises:
-        ModelFileError: torchvision's file isn't in the hub cache.
+        ModelFileError: torchvision's file is neither in ``SPIRALAGE_MODELS`` nor in the hub cache, or was changed.
         CheckpointError: the age network isn't trained yet.
     """
     if name == IMAGENET:
-        return imagenet_features(hub_file(), size)
+        return imagenet_features(imagenet_file(), size)
     if not (runs / name).is_dir():
         raise CheckpointError(f"{runs / name}: no such run; run: spiralage train age recipes/{name}.toml")
     return age_features(load_age_network(runs / name)[1], size)

@@ -251,6 +251,10 @@ def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
 def build_slice_gan(recipe: SliceRecipe, tensors: dict[str, Tensor]) -> SliceGAN:
     """The SliceGAN of a recipe, its style encoder of the VGG that these weights are of; they aren't loaded yet."""
     kernels = [value for name, value in tensors.items() if name.startswith("style.layers.") and value.ndim == 4]
-    vgg: VGGName = "vgg16" if len(kernels) == sum(LAYERS["vgg16"][: STYLE_BLOCK + 1]) else "vgg19"
-    width = len(tensors["style.layers.0.weight"])
-    return make_slice_gan(recipe, StyleEncoder(style_layers(convolutions(vgg, width)), 0.0, 1.0))
+    layers = convolutions(vgg_with(len(kernels)), width=len(kernels[0]))
+    return make_slice_gan(recipe, StyleEncoder(style_layers(layers), 0.0, 1.0))
+
+
+def vgg_with(count: int) -> VGGName:
+    """The VGG that has so many convolutions up to where styles are taken from."""
+    return "vgg16" if count == sum(LAYERS["vgg16"][: STYLE_BLOCK + 1]) else "vgg19"
