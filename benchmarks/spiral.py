@@ -2,15 +2,14 @@
 
 The reference is a plain loop in float32 PyTorch that treats pictures one by one. As its authors' program does, it
 computes for every slice what depends on the window alone, and runs the whole VGG, though only its third block tells the
-style; it answers the same. Ratios are of medians of rounds in which all ways take turns, so that a slow minute of the
-machine slows them all.
+style; it answers the same. Both keep their weights in the same memory order. Ratios are of medians of rounds in
+which all ways take turns, so that a slow minute of the machine slows them all.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import resource
 import statistics
 import tempfile
 import time
@@ -19,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -46,7 +45,7 @@ from spiralage.training.slices import load_slice_gan, vgg_with
 from spiralage.training.unpack import unpack
 from spiralage.types import Floats, Mask, Pixels
 
-REFERENCE = "reference loop, PyTorch fp32"
+REFERENCE, OURS = "reference loop, PyTorch fp32", "ours, PyTorch fp32"
 BATCHES = (1, 16)
 Fill = Callable[[Pixels, Mask], Pixels]
 
@@ -61,7 +60,7 @@ class RecomputingPainter(TorchPainter):
         super().__init__(gan, frame)
         layers, width = gan.style.layers, gan.style.channels // WIDENING[STYLE_BLOCK]
         name = vgg_with(sum(isinstance(layer, nn.Conv2d) for layer in layers))
-        further = convolutions(name, width)[len(layers) : -1]  # no last pooling: slices are thin
+        further = channels_last(convolutions(name, width)[len(layers) : -1])  # no last pooling: slices are thin
         layers.register_forward_hook(lambda module, inputs, output: discard(further(output)))
 
     def context(self, visible: Floats) -> Modulation:
@@ -84,10 +83,11 @@ class Speed:
         way: what runs the networks, and how precisely.
         pictures_per_s: at this batch, the median of ``rounds``.
         ratio: to the reference at the same batch.
-        peak_mib: the most memory of a process that does nothing else, models and libraries included.
+        peak_mib: the most memory that a process of its own takes for this way beyond what it had before: weights, what
+            they are loaded with, activations. PyTorch itself was there before.
         bf16_share, fp32_share: arithmetic done per second, as a part of the machine's matrix rate in either precision.
-        most: the largest difference to the reference of any pixel, in steps of 1/255.
-        psnr: to the reference, dB; infinite where nothing differs.
+        most: the largest difference to the reference of any hidden pixel, in steps of 1/255.
+        psnr: to the reference, dB, over hidden pixels; infinite where nothing differs.
     """
 
     way: str
@@ -124,25 +124,23 @@ def together(restorer: Restorer, under: Callable[[], AbstractContextManager[obje
     return fill
 
 
-def make_ways(runs: Path, threads: int) -> dict[str, Fill]:
-    """All ways of running the same weights, the reference first."""
-    recipe, gan = load_slice_gan(runs / "slices")
-    imaginer = load_imaginer(runs / recipe.imagine)[1]
-    plain = Spiral(TorchImaginer(load_imaginer(runs / recipe.imagine)[1]), _recomputing(runs))
-    ours = Spiral(TorchImaginer(channels_last(imaginer)), TorchPainter(channels_last(gan), recipe.network.size))
+def make_ways(runs: Path, threads: int) -> dict[str, Callable[[], Fill]]:
+    """All ways of running the same weights, each made when it is asked for; the reference first."""
     return {
-        REFERENCE: one_by_one(plain),
-        "ours, PyTorch fp32": together(ours),
-        "ours, PyTorch bf16": together(ours, lambda: torch.autocast("cpu", torch.bfloat16)),
-        "ours, ONNX Runtime fp32": together(make_spiral(threads, "onnxruntime")),
-        "ours, OpenVINO fp32": together(make_spiral(threads, "openvino")),
-        "ours, OpenVINO bf16": together(make_spiral(threads, "openvino-bf16")),
+        REFERENCE: lambda: one_by_one(torch_spiral(runs, RecomputingPainter)),
+        OURS: lambda: together(torch_spiral(runs)),
+        "ours, PyTorch bf16": lambda: together(torch_spiral(runs), lambda: torch.autocast("cpu", torch.bfloat16)),
+        "ours, ONNX Runtime fp32": lambda: together(make_spiral(threads, "onnxruntime")),
+        "ours, OpenVINO fp32": lambda: together(make_spiral(threads, "openvino")),
+        "ours, OpenVINO bf16": lambda: together(make_spiral(threads, "openvino-bf16")),
     }
 
 
-def _recomputing(runs: Path) -> RecomputingPainter:
+def torch_spiral(runs: Path, painter: type[TorchPainter] = TorchPainter) -> Spiral:
+    """SpiralNet in PyTorch, with networks of its own."""
     recipe, gan = load_slice_gan(runs / "slices")
-    return RecomputingPainter(gan, recipe.network.size)
+    imaginer = TorchImaginer(channels_last(load_imaginer(runs / recipe.imagine)[1]))
+    return Spiral(imaginer, painter(channels_last(gan), recipe.network.size))
 
 
 def pictures(count: int) -> tuple[Pixels, Mask]:
@@ -167,16 +165,26 @@ def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> 
     return seconds
 
 
-def peak_mib(runs: Path, threads: int, way: str, batch: int) -> float:
-    """The most memory that a process of its own takes for one way."""
+def peak_mib(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
+    """The most memory that a process of its own takes for one way, beyond what it had before."""
     with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (runs, threads, way, batch))
+        return pool.apply(_peak, (runs, threads, way, crops, hidden))
 
 
-def _peak(runs: Path, threads: int, way: str, batch: int) -> float:
+def _peak(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
     torch.set_num_threads(threads)
-    make_ways(runs, threads)[way](*pictures(batch))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    make = make_ways(runs, threads)[way]
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the peak so far
+    before = _memory_mib("VmRSS")
+    make()(crops, hidden)
+    return _memory_mib("VmHWM") - before
+
+
+def _memory_mib(kind: str) -> float:
+    """This process's memory now (VmRSS) or at most so far (VmHWM), as Linux tells it."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith(f"{kind}:"))
+    return int(line.split()[1]) / 1024
 
 
 def matrix_rate(precision: torch.dtype, size: int = 2048, rounds: int = 7) -> float:
@@ -197,19 +205,28 @@ def operations(fill: Fill) -> float:
     return float(counter.get_total_flops())
 
 
-def difference(found: Pixels, expected: Pixels) -> tuple[int, float]:
-    """The largest difference of any pixel, and PSNR in dB."""
-    gap = found.astype(np.float64) - expected
+def difference(found: Pixels, expected: Pixels, hidden: Mask) -> tuple[int, float]:
+    """The largest difference of any hidden pixel, and PSNR over them in dB; visible ones must be equal."""
+    if not np.array_equal(found[~hidden], expected[~hidden]):
+        raise AssertionError("a visible pixel was changed")
+    gap = found[hidden].astype(np.float64) - expected[hidden]
     mean = float((gap**2).mean())
     return int(np.abs(gap).max()), float("inf") if mean == 0 else 10 * float(np.log10(255**2 / mean))
 
 
 def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHES) -> list[Speed]:
     """Every way at every batch."""
-    ways = make_ways(runs, threads)
     bf16, fp32 = matrix_rate(torch.bfloat16), matrix_rate(torch.float32)
-    work = operations(ways["ours, PyTorch fp32"])
+    ways = {way: make() for way, make in make_ways(runs, threads).items()}
+    work = operations(ways[OURS])
     recipe = load_slice_gan(runs / "slices")[0]
+    whence: dict[str, Any] = {
+        "rounds": rounds,
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "commit": commit(),
+        "hardware": hardware(),
+    }
     rows = []
     for batch in batches:
         crops, hidden = pictures(batch)
@@ -217,24 +234,20 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
         medians = {way: statistics.median(s) for way, s in measure(ways, crops, hidden, rounds).items()}
         for way, fill in ways.items():
             per_s = batch / medians[way]
-            most, psnr = difference(fill(crops, hidden), expected)
+            most, psnr = difference(fill(crops, hidden), expected, hidden)
             rows.append(
                 Speed(
                     way,
                     batch,
                     threads,
-                    round(per_s, 2),
-                    round(medians[REFERENCE] / medians[way], 2),
-                    round(peak_mib(runs, threads, way, batch), 1),
-                    round(work * per_s / bf16, 4),
-                    round(work * per_s / fp32, 4),
-                    most,
-                    round(psnr, 1),
-                    rounds,
-                    recipe.name,
-                    recipe.seed,
-                    commit(),
-                    hardware(),
+                    pictures_per_s=round(per_s, 2),
+                    ratio=round(medians[REFERENCE] / medians[way], 2),
+                    peak_mib=round(peak_mib(runs, threads, way, crops, hidden), 1),
+                    bf16_share=round(work * per_s / bf16, 4),
+                    fp32_share=round(work * per_s / fp32, 4),
+                    most=most,
+                    psnr=round(psnr, 1),
+                    **whence,
                 )
             )
     return rows
@@ -244,8 +257,10 @@ HEAD = """# Speed of SpiralNet
 
 Written by `make bench`: ImagineGAN and SliceGAN under the paper's mask, the shipped weights ({recipe}), {threads}
 threads, medians of {rounds} rounds, {hardware}, commit {commit}. *Share*: operations done per second, as counted for
-our walk, by the machine's measured matrix rate in bfloat16 or float32. *Most*: largest difference to the reference, in
-1/255. Where the processor doesn't compute in bfloat16, OpenVINO takes float32 and PyTorch imitates it.
+our walk, by the machine's measured matrix rate in bfloat16 or float32. *Most* and *PSNR*: largest
+difference to the reference in 1/255, and PSNR to it, over hidden pixels. *Peak*: the most memory that a process of its
+own takes beyond PyTorch. Where the processor doesn't compute in bfloat16, OpenVINO takes float32 and PyTorch imitates
+it.
 
 | way | batch | pictures/s | ratio | peak MiB | bf16 share | fp32 share | most | PSNR dB |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|

@@ -209,6 +209,16 @@ def test_turns_are_written_beside_the_output(
     np.testing.assert_array_equal(load_photo(output).pixels, pixels)  # the last turn is the restoration
 
 
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_turn_does_not_overwrite_another_picture(
+    tmp_path: Path, face_file: Path, in_turns: str, capsys: pytest.CaptureFixture[str], turn: int
+) -> None:
+    strip = tmp_path / f"out-turn-{turn}.png"
+    assert run(face_file, tmp_path / "out.png", "--restorer", in_turns, "--turns", "--strip", strip) == 1
+    assert "out-turn-" in complaint(capsys) or "the same file" in complaint(capsys)
+    assert not list(tmp_path.glob("out*"))
+
+
 def test_no_turns_unless_asked_for(tmp_path: Path, face_file: Path, in_turns: str) -> None:
     restored(face_file, "--restorer", in_turns)
     assert not list(tmp_path.glob("*-turn-*"))

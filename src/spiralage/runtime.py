@@ -26,6 +26,9 @@ Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
 class Session:
     """A network, loaded by ONNX Runtime.
 
+    ``input_shapes`` has the shape of every input by name, a free dimension as a word; ``notes`` what the model's file
+    says of itself, ONNX's ``metadata_props``.
+
     Args:
         model: the bytes of an ONNX file.
         threads: used within one operation; None = ONNX Runtime's choice (all cores).
@@ -43,16 +46,8 @@ class Session:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise _no_model(error) from error
-
-    @property
-    def input_shapes(self) -> dict[str, list[Any]]:
-        """The shape of every input; a free dimension is a name."""
-        return {value.name: value.shape for value in self._session.get_inputs()}
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """What the model's file says of itself: ONNX's ``metadata_props``."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
+        self.input_shapes: dict[str, list[Any]] = {value.name: value.shape for value in self._session.get_inputs()}
+        self.notes: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def outputs(self, **inputs: npt.NDArray[Any]) -> Arrays:
         """All outputs for these named inputs, in one call."""
@@ -83,6 +78,7 @@ class OpenVINOSession(Session):
 
     def __init__(self, model: bytes, threads: int | None = None, precision: Literal["f32", "bf16"] = "bf16") -> None:
         super().__init__(model, threads)  # tells shapes and notes, and refuses what is no model
+        del self._session
         try:
             import openvino
         except ImportError as error:
@@ -128,7 +124,7 @@ def open_session(name: str, threads: int | None = None, engine: Engine | None = 
     """
     with _lock:  # two threads that ask at once share one session
         return _open(
-            name, threads if threads is not None else _threads_from_environment(), engine or _engine_from_environment()
+            name, threads if threads is not None else _threads_from_environment(), engine or engine_from_environment()
         )
 
 
@@ -141,7 +137,8 @@ def _threads_from_environment() -> int | None:
     return int(text)
 
 
-def _engine_from_environment() -> Engine:
+def engine_from_environment() -> Engine:
+    """What runs networks unless something else is asked for: ``SPIRALAGE_ENGINE``; raises OptionError."""
     text = os.environ.get("SPIRALAGE_ENGINE", "onnxruntime")
     for engine in get_args(Engine):
         if text == engine:

@@ -24,6 +24,7 @@ class FakePainter:
     """Paints what is imagined, or one value, and remembers what it was asked."""
 
     frame, thickness = 64, 16
+    networks: tuple[str, ...] = ()
 
     def __init__(self, value: float | None = None) -> None:
         self.value = value

@@ -85,7 +85,7 @@ def views(crops: Crops, fabric: Fabric, network: AgeNetwork, tmp_path: Path) -> 
         chosen = settings(**changes)
         path = tmp_path / "views.npy"
         write_views(path, network, crops, chosen, fabric, seed=seed, masked=masked, progress=lambda done: None)
-        return np.array(read_array(path, int(np.ceil(chosen.epochs))))
+        return np.array(read_array(path, len(crops)))
 
     return make
 
@@ -178,7 +178,7 @@ def test_answers_are_the_frozen_layers_to_half_precision(
     write_answers(path, network, batches_of(pictures, 8), 22, chosen, fabric, progress=done.append)
     with torch.no_grad():
         expected = split_backbone(network, freeze)[0](network.view(torch.from_numpy(pictures))).numpy()
-    answers = read_array(path, 2)
+    answers = read_array(path, 11)
     assert answers.shape == (2, 11, *expected.shape[1:])
     assert answers.dtype == np.float16
     np.testing.assert_allclose(answers.reshape(expected.shape), expected, rtol=1e-3, atol=1e-3)

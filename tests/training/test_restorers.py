@@ -13,17 +13,17 @@ from synthetic import age_recipe, drawn_crop, imagine_recipe, slice_recipe, use_
 from spiralage.errors import CheckpointError
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
 from spiralage.restoration import painter
-from spiralage.restoration.painter import Modulation, OnnxPainter
+from spiralage.restoration.painter import Modulation, OnnxPainter, walk_spiral
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.training.age import train_age
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.config import SliceRecipe
 from spiralage.training.export import imagine_onnx, slices_onnx
-from spiralage.training.imagine import load_imaginer, train_imagine
-from spiralage.training.loop import WEIGHTS
+from spiralage.training.imagine import draw_window, load_imaginer, mirror_some, train_imagine
+from spiralage.training.loop import WEIGHTS, make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchPainter
-from spiralage.training.slices import load_slice_gan, train_slices
+from spiralage.training.slices import load_slice_gan, make_batch, train_slices
 from spiralage.types import Floats, Pixels
 
 EXACT = 1e-4
@@ -222,6 +222,27 @@ def test_it_restores_as_the_exported_networks_do(
     assert difference.max() <= 3  # imagined pixels differ by 1 now and then
     assert difference.mean() < 0.1
     np.testing.assert_array_equal(found[~hidden], crops[~hidden])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("step", range(4))
+def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int) -> None:
+    crops, (recipe, gan) = some_faces(4), load_slice_gan(runs / "tiny-slices")
+    imaginer = load_imaginer(runs / recipe.imagine)[1]
+    batch = make_batch(crops, recipe, step, imaginer, make_fabric("cpu"))
+    rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
+    mirrored, window = mirror_some(crops, rng), draw_window(recipe.windows, rng)
+    noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))
+    hidden = margin_mask(window)
+    covered = torch.from_numpy(np.where(hidden[..., None], np.uint8(0), mirrored))
+    imagined = imaginer(covered, torch.from_numpy(np.stack([hidden] * 4).astype(np.uint8)), noise).numpy()
+    filled = np.where(hidden[..., None], imagined, mirrored)
+    trained = list(gan.walk(batch.visible, batch.imagined, batch.window))
+    used = list(walk_spiral(TorchPainter(gan, recipe.network.size), filled, window))
+    assert len(trained) == len(used)
+    for (step_trained, _, one), (step_used, two) in zip(trained, used, strict=True):
+        assert step_trained == step_used
+        assert np.abs(one.numpy() - two).max() <= 1e-4
 
 
 def test_a_face_is_restored_the_same_alone_and_in_a_batch(runs: Path) -> None:

@@ -17,12 +17,16 @@ from spiralage.datasets import utkface
 from spiralage.datasets.crops import align_largest
 from spiralage.faces.detect import make_detector
 from spiralage.faces.landmarks import make_landmarker
-from spiralage.occlusion.window import paper_mask
+from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
+from spiralage.restoration.painter import OnnxPainter, in_frame, walk_spiral
 from spiralage.restoration.restore import Imaginer
 from spiralage.training.age import build_age_network
 from spiralage.training.config import AgeRecipe, ImagineRecipe, load_recipe
 from spiralage.training.export import torch_weights
+from spiralage.training.restorers import TorchPainter
+from spiralage.training.slices import load_slice_gan
+from spiralage.training.unpack import unpack
 from spiralage.types import AlignedFace, Pixels
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -68,6 +72,18 @@ def test_age_networks_on_the_portrait(name: str, portrait_crop: AlignedFace) -> 
 
 def test_the_network_that_is_asked_by_default_ships() -> None:
     assert DEFAULT_NETWORK in AGE_NETWORKS
+
+
+def test_slices_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> None:
+    unpack("slices", RECIPES, tmp_path / "slices")
+    recipe, gan = load_slice_gan(tmp_path / "slices")
+    expected, found = TorchPainter(gan, recipe.network.size), OnnxPainter()
+    assert (found.frame, found.thickness) == (expected.frame, expected.thickness)
+    imagined = np.where(paper_mask().hidden[..., None], portrait_crop.pixels // 2, portrait_crop.pixels)[None]
+    walks = (walk_spiral(painter, imagined, PAPER_WINDOW) for painter in (expected, found))
+    for (_, one), (_, two) in zip(*walks, strict=True):
+        assert np.abs(one - two).max() <= 1 / 255
+    assert np.abs(one - in_frame(imagined, found.frame)).max() > 0.1  # it paints
 
 
 def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:

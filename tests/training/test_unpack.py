@@ -95,7 +95,15 @@ def test_without_its_recipe_it_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("name", "reason"), [("mean-face", "a mean-face can't"), ("nothing", "no shipped")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mean-face", "a mean-face can't"),
+        ("nothing", "no shipped"),
+        ("slices-paint", "a part of a SliceGAN; unpack slices$"),
+        ("slices-context", "a part of a SliceGAN; unpack slices$"),
+    ],
+)
 def test_what_is_no_network_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ModelFileError, match=reason):
         unpack(name, RECIPES, tmp_path / "run")

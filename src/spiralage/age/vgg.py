@@ -37,7 +37,7 @@ def convolutions(name: VGGName, width: int = 64) -> nn.Sequential:
 
 
 def _scaled(convolution: nn.Conv2d) -> nn.Conv2d:
-    """He's initialisation, as in torchvision: without it, or batch norm, so deep a net hardly starts to learn."""
+    """He's initialisation, as in torchvision; an age network's backbone is initialised so once more, as all are."""
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     nn.init.zeros_(cast(Tensor, convolution.bias))
     return convolution

@@ -89,7 +89,7 @@ def evaluate_restore(
     utkface: Annotated[Path, typer.Option(help="UTKFace's aligned crops")] = CACHE / "utkface",
     fgnet: Annotated[Path, typer.Option(help="FG-NET's aligned crops")] = CACHE / "fgnet",
     runs: Annotated[Path, typer.Option(help="the folder of the runs")] = Path("runs"),
-    features: Annotated[str, typer.Option(help="the run whose activations compare sets of pictures")] = "vgg-age",
+    features: Annotated[str, typer.Option(help="the run whose activations compare sets of pictures")] = "alexnet",
     ablation: Annotated[list[str] | None, typer.Option(help="a SliceGAN's run to measure too; repeatable")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
     most: Annotated[int | None, typer.Option(min=2, help="take so many pictures of each set, evenly spread")] = None,

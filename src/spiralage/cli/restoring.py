@@ -77,7 +77,10 @@ def restore(
         pictures[strip] = _side_by_side([face.pixels, hidden.cover(face.pixels), restored.pixels])
     if painter is not None:
         for number, pixels in enumerate(_turns(painter, face, hidden), 1):
-            pictures[_turn_path(output, number)] = pixels
+            path = _turn_path(output, number)
+            if path in pictures:
+                raise OptionError(f"{path} is the picture of turn {number}; choose another name for the other picture")
+            pictures[path] = pixels
     for path, pixels in pictures.items():  # only now: an error above leaves no picture behind
         save_picture(path, pixels)
 

@@ -15,6 +15,7 @@ from spiralage.files import replacing
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
+from spiralage.runtime import engine_from_environment
 from spiralage.types import CROP_SIZE, Mask, Pixels
 
 BATCH = 64
@@ -55,12 +56,12 @@ class Condition:
 
     @property
     def version(self) -> str:
-        """Changes with the weights that fill: every shipped file that the restorer reads, or its own version."""
+        """Changes with what fills: every shipped file that the restorer reads, its own version, what runs it."""
         if self.restorer is None:
             return ""
         known = weights.manifest()
-        hashes = [known[name].sha256 for name in self.restorer.networks]
-        return hashlib.sha256("".join([*hashes, getattr(self.restorer, "version", "")]).encode()).hexdigest()[:12]
+        parts = [*(known[name].sha256 for name in self.restorer.networks), getattr(self.restorer, "version", "")]
+        return hashlib.sha256(" ".join([*parts, engine_from_environment()]).encode()).hexdigest()[:12]
 
     def apply(self, crops: Pixels) -> Pixels:
         """(N, 256, 256, 3) uint8 RGB as a network is to see them; the paper's mask hides."""

@@ -225,14 +225,14 @@ def run_fold(plan: Plan, block: Block, person: str) -> None:
     """Fine-tune without one person, ask about that person's pictures, write the probabilities."""
     crops, network = _opened(plan.crops), _network(plan.starts / block.start)
     settings, fabric = plan.recipe.fine_tuning, _fabric(plan.device)
-    views, answers = read_array(plan.views_path(block), plan.views), read_array(plan.answers_path(block), plan.sets)
+    views, answers = (read_array(path, len(crops)) for path in (plan.views_path(block), plan.answers_path(block)))
     train, test = pictures_of(crops, person, others=True), pictures_of(crops, person)
     # Every fold has the same seed: folds differ in their persons alone.
     tuned = fine_tune(network, views, torch.from_numpy(crops.ages), train, settings, plan.recipe.seed, fabric)
     with torch.no_grad():
         asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
         each = torch.stack([tuned(x).softmax(dim=1) for x in asked])  # (sets, n, 101)
-    probabilities = each.reshape(-1, len(plan.conditions), *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
+    probabilities = each.reshape(1 + plan.recipe.mirror, -1, *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
     facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type)}
     save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
 

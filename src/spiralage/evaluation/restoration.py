@@ -264,9 +264,10 @@ picture, then averaged.
 - *SSIM*: structural similarity, 1 is best; Gaussian window of 11×11 pixels, deviation 1.5, the mean over colours.
 - *L1*: mean absolute difference of values in [0, 1], lower is better.
 - *hidden*: the same over hidden pixels alone; else over the whole picture, visible pixels included.
-- *feature FID*: Fréchet distance between originals and restored pictures in the last layer of the project's own
-  feature network, lower is better. It is **not** the FID of the literature, which takes an Inception network: neither
-  scale nor order need agree with it. It falls with the number of pictures: compare rows with the same number.
+- *feature FID*: Fréchet distance between originals and restored pictures in the last layer of an age network of the
+  project's own, which no restorer was trained with; lower is better. It is **not** the FID of the literature, which
+  takes an Inception network: neither scale nor order need agree with it. It falls with the number of pictures: compare
+  rows with the same number.
 - *Inception FID*: the FID of the literature; not measured here.
 - *visible kept*: the share of visible pixels that are bit for bit the original's.
 

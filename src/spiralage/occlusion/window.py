@@ -56,12 +56,20 @@ class Window:
     def in_frame(self, frame: int) -> Window:
         """The same window of the same picture in a frame of another size, rounded to whole pixels.
 
+        One that is less than a pixel wide or high there becomes the pixel that it begins in.
+
         >>> Window(64, 16, 128, 128).in_frame(128)
         Window(x=32, y=8, width=64, height=64, frame=128)
         """
-        x, y, right, bottom = (round(v * frame / self.frame) for v in (self.x, self.y, self.right, self.bottom))
-        x, y = min(x, frame - 1), min(y, frame - 1)
-        return Window(x, y, max(right - x, 1), max(bottom - y, 1), frame)
+        x, width = _scaled(self.x, self.right, frame / self.frame)
+        y, height = _scaled(self.y, self.bottom, frame / self.frame)
+        return Window(x, y, width, height, frame)
+
+
+def _scaled(start: int, stop: int, factor: float) -> tuple[int, int]:
+    """Where a range of pixels begins in another frame, and how long it is there."""
+    first, beyond = round(start * factor), round(stop * factor)
+    return (first, beyond - first) if beyond > first else (int(start * factor), 1)
 
 
 PAPER_WINDOW = Window(64, 16, 128, 128)
@@ -106,12 +114,15 @@ def edge_window(rng: np.random.Generator, *, most: float = 0.5) -> Window:
 def largest_window(hidden: Mask) -> Window | None:
     """The largest rectangle without a hidden pixel; None if everything is hidden.
 
-    Row by row, the visible runs above each column form a histogram whose largest rectangle is found
-    with a stack: O(pixels).
+    Mostly what is visible is one rectangle, and that is it. Else, row by row, the visible runs above each column form
+    a histogram whose largest rectangle is found with a stack: O(pixels).
 
     >>> largest_window(margin_mask(PAPER_WINDOW)) == PAPER_WINDOW
     True
     """
+    around = _bounds(~hidden)
+    if around is None or not hidden[around.slices].any():
+        return around
     best: tuple[int, Window] | None = None
     heights = np.zeros(hidden.shape[1], np.int64)
     for row, covered in enumerate(hidden):
@@ -126,3 +137,12 @@ def largest_window(hidden: Mask) -> Window | None:
                     best = area, Window(first, row - tall + 1, column - first, tall)
             stack.append((first, height))
     return None if best is None else best[1]
+
+
+def _bounds(visible: Mask) -> Window | None:
+    """The smallest window around all that is visible; None if nothing is."""
+    rows, columns = (np.flatnonzero(visible.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return None
+    top, left = int(rows[0]), int(columns[0])
+    return Window(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)

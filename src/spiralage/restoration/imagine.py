@@ -12,6 +12,13 @@ from torch.nn import functional as F
 from spiralage.types import CROP_SIZE
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm that takes maps of one pixel too, whose deviation is 0: the thinnest slices have such."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x if x.shape[2:] == (1, 1) else super().forward(x)  # PyTorch refuses them
+
+
 class DilatedBlock(nn.Module):
     """x + norm(conv(relu(norm(dilated conv(x))))), 3×3, dilation 2 then 1, instance norm."""
 
@@ -19,10 +26,10 @@ class DilatedBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +82,7 @@ class ImagineGenerator(nn.Module):
 
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
-    return nn.Sequential(convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU())
+    return nn.Sequential(convolution, InstanceNorm(convolution.out_channels), nn.ReLU())
 
 
 def at_size(crops: Tensor, hidden: Tensor, size: int) -> tuple[Tensor, Tensor]:

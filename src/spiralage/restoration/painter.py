@@ -28,11 +28,18 @@ Modulation: TypeAlias = tuple[npt.NDArray[Any], ...]
 class Painter(Protocol):
     """Paints slices. Pictures are (N, 3, height, width) float32 RGB in [0, 1].
 
-    ``frame`` is the side of the pictures that it knows and ``thickness`` that of its slices, pixels.
+    ``frame`` is the side of the pictures that it knows and ``thickness`` that of its slices, pixels; ``networks``
+    are the shipped files that it reads, by name.
     """
 
-    frame: int
-    thickness: int
+    @property
+    def frame(self) -> int: ...
+
+    @property
+    def thickness(self) -> int: ...
+
+    @property
+    def networks(self) -> tuple[str, ...]: ...
 
     def context(self, visible: Floats) -> Modulation:
         """What depends on the window alone, whatever its shape."""
@@ -52,8 +59,8 @@ class OnnxPainter:
     """
 
     def __init__(self, name: str = "slices", *, threads: int | None = None, engine: Engine | None = None) -> None:
-        self._context = open_session(f"{name}-context", threads, engine)
-        self._paint = open_session(f"{name}-paint", threads, engine)
+        self.networks = f"{name}-context", f"{name}-paint"
+        self._context, self._paint = (open_session(network, threads, engine) for network in self.networks)
         self.frame, self.thickness = (int(self._paint.notes[key]) for key in ("frame", "thickness"))
 
     def context(self, visible: Floats) -> Modulation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
@@ -81,7 +82,7 @@ class Spiral:
     name = "spiral"
 
     def __init__(self, imaginer: Restorer, painter: Painter) -> None:
-        self.networks = (*imaginer.networks, "slices-context", "slices-paint")
+        self.networks = (*imaginer.networks, *painter.networks)
         self._imaginer, self._painter = imaginer, painter
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
@@ -90,9 +91,9 @@ class Spiral:
             if window is None:  # nothing to grow from
                 continue
             for batch in batches(members):
-                for _, picture in walk_spiral(self._painter, filled[batch], window):  # noqa: B007  # the last one
-                    pass
-                filled[batch] = to_crops(picture)
+                steps = deque(walk_spiral(self._painter, filled[batch], window), maxlen=1)
+                if steps:  # a window that fills the frame, but for less than a pixel of it, has none
+                    filled[batch] = to_crops(steps.pop()[1])
         return filled
 
     def turns(self, crop: Pixels, hidden: Mask) -> list[Pixels]:

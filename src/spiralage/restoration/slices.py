@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.occlusion.window import Window
-from spiralage.restoration.imagine import DilatedBlock
+from spiralage.restoration.imagine import DilatedBlock, InstanceNorm
 from spiralage.restoration.spiral import Step, grow
 
 Modulation: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -73,7 +73,8 @@ def spade(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """
     size = x.shape[2:]
     gamma, beta = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in (gamma, beta))
-    return F.instance_norm(x) * (1 + gamma) + beta
+    normed: Tensor = InstanceNorm(x.shape[1])(x)
+    return normed * (1 + gamma) + beta
 
 
 class StyleEncoder(nn.Module):
@@ -212,7 +213,7 @@ class SliceGenerator(nn.Module):
 
 
 def _normed(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
-    return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()
+    return convolution, InstanceNorm(convolution.out_channels), nn.ReLU()
 
 
 class SliceGAN(nn.Module):

@@ -182,7 +182,7 @@ def _write_array(path: Path, total: int, parts: Iterator[Halves], progress: Call
             raise ValueError(f"{done} pictures came, {len(array)} were announced")
 
 
-def read_array(path: Path, sets: int) -> Halves:
-    """What ``write_views`` or ``write_answers`` wrote, memory-mapped: (sets, N, C, H, W) float16."""
+def read_array(path: Path, pictures: int) -> Halves:
+    """What ``write_views`` or ``write_answers`` wrote of N pictures, memory-mapped: (sets, N, C, H, W) float16."""
     array: Halves = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array.reshape(sets, -1, *array.shape[1:])
+    return array.reshape(-1, pictures, *array.shape[1:])

@@ -132,7 +132,8 @@ def gram(features: Tensor) -> Tensor:
         (N, C, C).
     """
     flat = (features if features.dtype == torch.float64 else features.float()).flatten(2)  # (N, C, H·W)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    with torch.autocast(flat.device.type, enabled=False):  # bfloat16 is too coarse for what is then subtracted
+        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.restoration.imagine import CropImaginer
 from spiralage.restoration.painter import Modulation
@@ -57,6 +58,8 @@ class TorchPainter:
         frame: side of the pictures that they know, pixels.
     """
 
+    networks: tuple[str, ...] = ()
+
     def __init__(self, gan: SliceGAN, frame: int) -> None:
         self._gan, self.frame, self.thickness = gan.eval(), frame, gan.thickness
 
@@ -88,9 +91,10 @@ class RunRestorer(Spiral):
     """
 
     def __init__(self, folder: Path, runs: Path) -> None:
+        if not (folder / WEIGHTS).exists():
+            raise CheckpointError(f"{folder}: no finished run; run: spiralage train slices recipes/{folder.name}.toml")
         recipe, gan = load_slice_gan(folder)
         imaginer = TorchImaginer(load_imaginer(runs / recipe.imagine)[1])
         super().__init__(imaginer, TorchPainter(gan, recipe.network.size))
         self.name = recipe.name
-        self.networks = ()
         self.version = sha256_of(folder / WEIGHTS) + sha256_of(runs / recipe.imagine / WEIGHTS)

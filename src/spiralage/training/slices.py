@@ -37,7 +37,7 @@ class Batch:
 
     Args:
         real: (N, 3, size, size) float in [0, 1].
-        imagined: what ImagineGAN makes of the window, the same.
+        imagined: the same with all that the window hides as ImagineGAN imagines it; what slices are painted from.
         window: in the frame of that size.
     """
 
@@ -47,13 +47,13 @@ class Batch:
 
     @property
     def visible(self) -> Tensor:
-        """What the window shows."""
-        return self.real[(..., *self.window.slices)]
+        """What the window shows; a pixel at its edge may have a part of what is imagined beyond."""
+        return self.imagined[(..., *self.window.slices)]
 
     @property
     def given(self) -> Tensor:
         """The whole pictures, 0 outside the window."""
-        given = torch.zeros_like(self.real)
+        given = torch.zeros_like(self.imagined)
         given[(..., *self.window.slices)] = self.visible
         return given
 
@@ -67,6 +67,7 @@ def make_batch(pictures: Pixels, recipe: SliceRecipe, step: int, imaginer: CropI
     noise = torch.from_numpy(rng.random((len(crops), 3, imaginer.size, imaginer.size), np.float32)).to(fabric.device)
     with torch.no_grad(), fabric.autocast():
         imagined = imaginer(crops * (1 - hidden[:, :, None]), hidden.expand(len(crops), -1, -1), noise)
+        imagined = torch.where(hidden[:, :, None].bool(), imagined, crops)
     return Batch(_in_frame(crops, size), _in_frame(imagined, size), window.in_frame(size))
 
 
@@ -78,7 +79,7 @@ def _in_frame(crops: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Walked:
-    """A walk's outcome: the whole picture, and every slice beside the imaginary one that it was painted from."""
+    """A walk's outcome: the whole picture, and every slice with its step."""
 
     picture: Tensor
     slices: tuple[tuple[Step, Tensor], ...]
@@ -172,14 +173,14 @@ def train_slices(
         recipe: what to train and how.
         crops: the aligned crops; only the training split is seen.
         folder: the run's folder; gets weights.safetensors when done.
-        runs: the folder with the runs of the ImagineGAN and of the feature network.
+        runs: the folder with the runs of the ImagineGAN and of the feature networks.
         device, minutes, progress: as in ``train_age``.
 
     Returns:
         True when the training is complete, False when it ran out of time.
 
     Raises:
-        CheckpointError: the folder holds a run of another recipe, or one of the two runs is missing.
+        CheckpointError: the folder holds a run of another recipe, or one of those runs is missing.
     """
     fabric = make_fabric(device)
     crops.check_data(recipe.data)

@@ -41,6 +41,8 @@ def unpack(name: str, recipes: Path, folder: Path) -> None:
     parts = [f"{name}-{part}" for part in PARTS] if f"{name}-{PARTS[0]}" in weights.manifest() else [name]
     data = [weights.read(part) for part in parts]
     entry = weights.manifest()[parts[0]]
+    if entry.kind == "slices" and len(parts) == 1:
+        raise ModelFileError(f"{name} is a part of a SliceGAN; unpack {name.rpartition('-')[0]}")
     if any((folder / file).exists() for file in (WEIGHTS, RECORD, "recipe.json")):
         raise CheckpointError(f"{folder} holds a run already; choose another folder with --run")
     recipe, network = _rebuild(entry, recipes / f"{entry.recipe}.toml", data)
