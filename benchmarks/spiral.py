@@ -220,7 +220,8 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     ways = {way: make() for way, make in make_ways(runs, threads).items()}
     work = operations(ways[OURS])
     recipe = load_slice_gan(runs / "slices")[0]
-    whence: dict[str, Any] = {
+    origin = {"commit": commit(), "hardware": hardware()}
+    whence: dict[str, Any] = {"rounds": rounds, "recipe": recipe.name, "seed": recipe.seed, **origin}
         "rounds": rounds,
         "recipe": recipe.name,
         "seed": recipe.seed,
