@@ -222,12 +222,6 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     recipe = load_slice_gan(runs / "slices")[0]
     origin = {"commit": commit(), "hardware": hardware()}
     whence: dict[str, Any] = {"rounds": rounds, "recipe": recipe.name, "seed": recipe.seed, **origin}
-        "rounds": rounds,
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "commit": commit(),
-        "hardware": hardware(),
-    }
     rows = []
     for batch in batches:
         crops, hidden = pictures(batch)
