@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import age_recipe, drawn_crop, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
+from spiral_runs import change_weights, train_spiral
+from synthetic import drawn_crop
 
 from spiralage.errors import CheckpointError
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
@@ -16,14 +17,11 @@ from spiralage.restoration import painter
 from spiralage.restoration.painter import Modulation, OnnxPainter, walk_spiral
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.runtime import BATCH, Engine, Session, load_session
-from spiralage.training.age import train_age
-from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.config import SliceRecipe
 from spiralage.training.export import imagine_onnx, slices_onnx
-from spiralage.training.imagine import draw_window, load_imaginer, mirror_some, train_imagine
-from spiralage.training.loop import WEIGHTS, make_fabric
+from spiralage.training.imagine import draw_window, load_imaginer, mirror_some
+from spiralage.training.loop import make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchPainter
-from spiralage.training.slices import load_slice_gan, make_batch, train_slices
+from spiralage.training.slices import load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
 
 EXACT = 1e-4
@@ -45,30 +43,8 @@ STRIPS = [  # imaginary slice, and what is beside it
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with finished runs of a VGG, of an ImagineGAN, and of a SliceGAN that paints lively pictures."""
     folder = tmp_path_factory.mktemp("restorers")
-    crops = write_crops(folder / "crops")
-    vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), crops, folder / "tiny-vgg", device="cpu")
-        imagine = imagine_recipe(epochs=0.25, features="tiny-vgg")
-        train_imagine(imagine, crops, folder / "tiny-imagine", folder, device="cpu")
-        train_slices(recipe(), crops, folder / "tiny-slices", folder, device="cpu")
-    change_weights(folder / "tiny-slices", "generator.to_picture.weight")
+    train_spiral(folder)
     return folder
-
-
-def recipe() -> SliceRecipe:
-    """One step of a painter of differences, as the one that ships."""
-    network = slice_recipe().network.model_dump()
-    return slice_recipe(epochs=0.25, network=network | {"residual": True})
-
-
-def change_weights(run: Path, name: str | None = None) -> None:
-    """Fill a tensor of a finished run, the first if none is named, with noise."""
-    tensors, meta = load_tensors(run / WEIGHTS)
-    name = name or next(iter(tensors))
-    noise = torch.randn(tensors[name].shape, generator=torch.Generator().manual_seed(0)) * 0.2
-    save_tensors(run / WEIGHTS, tensors | {name: noise}, meta)
 
 
 @pytest.fixture(scope="module")

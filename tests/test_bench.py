@@ -1,0 +1,96 @@
+"""``make bench``: the ways that it compares answer the same, and what it writes is what it measured."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from spiral_runs import train_spiral
+from synthetic import drawn_crop
+
+from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
+from spiralage.types import Mask, Pixels
+
+PATH = Path(__file__).parents[1] / "benchmarks" / "spiral.py"
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bench_spiral", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bench_spiral"] = module  # where its dataclasses look their annotations up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    train_spiral(folder, "slices")
+    return folder
+
+
+def faces(count: int) -> tuple[Pixels, Mask]:
+    rng = np.random.default_rng(0)
+    crops = np.stack([drawn_crop(20 * index, rng) for index in range(count)])
+    return crops, np.broadcast_to(margin_mask(PAPER_WINDOW), (count, 256, 256))
+
+
+def test_the_plain_loop_answers_as_ours(bench: ModuleType, runs: Path) -> None:
+    crops, hidden = faces(3)
+    ways = bench.make_ways(runs, 1)
+    assert list(ways)[:2] == [bench.REFERENCE, bench.OURS]
+    expected, found = (ways[way]()(crops, hidden) for way in (bench.REFERENCE, bench.OURS))
+    most, psnr = bench.difference(found, expected, hidden)
+    assert most <= 1
+    assert psnr > 50
+    assert np.ptp(expected[hidden].astype(int)) > 50  # else agreeing would say little
+
+
+def test_the_plain_loop_computes_more(bench: ModuleType, runs: Path) -> None:
+    plain, ours = (bench.operations(bench.make_ways(runs, 1)[way]()) for way in (bench.REFERENCE, bench.OURS))
+    assert plain > 1.05 * ours
+    assert bench.operations(bench.make_ways(runs, 1)[bench.OURS]()) == ours  # what is thrown away is the loop's alone
+
+
+def test_differences_are_of_hidden_pixels(bench: ModuleType) -> None:
+    crops, hidden = faces(2)
+    assert bench.difference(crops, crops, hidden) == (0, float("inf"))
+    other = np.where(hidden[..., None], crops ^ 1, crops)
+    assert bench.difference(other, crops, hidden) == (1, pytest.approx(48.13, abs=0.01))
+    with pytest.raises(AssertionError, match="visible pixel"):
+        bench.difference(crops ^ 1, crops, hidden)
+
+
+def test_every_way_has_its_turn(bench: ModuleType) -> None:
+    asked: list[str] = []
+    ways = {name: lambda crops, hidden, name=name: asked.append(name) for name in "ab"}
+    seconds = bench.measure(ways, *faces(1), 3)
+    assert "".join(asked) == "ab" + "ababab"  # warmed up first
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
+    assert min(map(min, seconds.values())) >= 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read as Linux tells it")
+def test_memory_is_what_a_way_adds(bench: ModuleType, runs: Path) -> None:
+    small, large = (bench._peak(runs, 1, bench.OURS, *faces(count)) for count in (1, 16))
+    assert 0 <= small < large < 4096
+
+
+def test_the_tables(bench: ModuleType, tmp_path: Path) -> None:
+    row = bench.Speed("ours", 16, 2, 10.5, 2.25, 300.5, 0.125, 0.5, 1, 55.5, 7, "slices", 7, "0123456789ab", "A CPU")
+    bench.write([row], tmp_path)
+    (line,) = csv.DictReader((tmp_path / "speed.csv").read_text(encoding="utf-8").splitlines())
+    assert (line["way"], line["batch"], line["ratio"], line["fp32_share"]) == ("ours", "16", "2.25", "0.5")
+    page = (tmp_path / "speed.md").read_text(encoding="utf-8")
+    assert "| ours | 16 | 10.50 | 2.25 | 300 | 12.5% | 50.0% | 1 | 55.5 |" in page
+    assert "A CPU, commit 0123456789ab" in page
+    shutil.rmtree(tmp_path)
