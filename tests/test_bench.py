@@ -40,7 +40,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def faces(count: int) -> tuple[Pixels, Mask]:
     rng = np.random.default_rng(0)
-    crops = np.stack([drawn_crop(20 * index, rng) for index in range(count)])
+    crops = np.stack([drawn_crop(20 * (index % 5), rng) for index in range(count)])
     return crops, np.broadcast_to(margin_mask(PAPER_WINDOW), (count, 256, 256))
 
 

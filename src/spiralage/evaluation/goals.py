@@ -55,6 +55,8 @@ def _way(name: str, batch: int = 1) -> Where:
     return MappingProxyType({"way": name, "batch": str(batch)})
 
 
+ORT = "ours, ONNX Runtime fp32"
+
 GOALS = (
     Goal("FG-NET originals, the paper's AlexNet (the paper's own error)", "table1.csv", _original("lopo-paper"), 4.47),
     Goal("FG-NET originals, `best`", "table1.csv", _original("lopo-best"), 3.6),
@@ -69,6 +71,8 @@ GOALS = (
         "ratio",
         True,
     ),
+    Goal("the same, largest difference to it in 1/255", "speed.csv", _way("ours, PyTorch fp32"), 2, "most"),
+    Goal("ONNX Runtime, largest difference to the plain loop in 1/255", "speed.csv", _way(ORT), 2, "most"),
     Goal("SpiralNet's speed, OpenVINO", "speed.csv", _way("ours, OpenVINO bf16"), 6, "ratio", True),
     Goal("the same, PSNR to the plain loop in dB", "speed.csv", _way("ours, OpenVINO bf16"), 40, "psnr", True),
 )
