@@ -11,7 +11,8 @@ import pytest
 from spiralage.evaluation.paired import PairedRow, paired_rows, write_paired
 from spiralage.evaluation.table1 import TableRow, merge_rows
 
-ROW = TableRow("x", "y", "original", "", 1, 1, 1, 1, 1, 4, 2, "try", 5, "abc", "cpu")
+ROW = TableRow("x", "y, unmasked", "original", "", 1, 1, 1, 1, 1, 4, 2, "try", 5, "abc", "cpu")
+MASKED = replace(ROW, trained_on="y, masked", commit="def")
 
 
 def write_predictions(folder: Path, name: str = "try") -> None:
@@ -31,7 +32,7 @@ def write_predictions(folder: Path, name: str = "try") -> None:
 
 def test_differences_by_hand(tmp_path: Path) -> None:
     write_predictions(tmp_path)
-    merge_rows(tmp_path / "table1.csv", [ROW])
+    merge_rows(tmp_path / "table1.csv", [ROW, MASKED])
     rows = paired_rows(tmp_path)
     assert [(r.condition, r.against, r.difference) for r in rows if r.trained_on == "masked"] == [
         ("restored_imagine", "masked_none", -3),
@@ -45,18 +46,19 @@ def test_differences_by_hand(tmp_path: Path) -> None:
     for row in rows:  # both persons have the same errors, so every draw has the same mean
         assert row.low == row.high == row.difference
     assert rows[0] == PairedRow("try", "unmasked", "restored_imagine", "masked_none", -3, -3, -3, 4, 2, 5, "abc", "cpu")
+    assert {(row.trained_on, row.commit) for row in rows} == {("unmasked", "abc"), ("masked", "def")}
 
 
 def test_an_experiment_that_the_table_does_not_know_is_left_out(tmp_path: Path) -> None:
     write_predictions(tmp_path)
     write_predictions(tmp_path, "other")
     merge_rows(tmp_path / "table1.csv", [replace(ROW, recipe="other")])
-    assert {row.recipe for row in paired_rows(tmp_path)} == {"other"}
+    assert {(row.recipe, row.trained_on) for row in paired_rows(tmp_path)} == {("other", "unmasked")}
 
 
 def test_the_file(tmp_path: Path) -> None:
     write_predictions(tmp_path)
-    merge_rows(tmp_path / "table1.csv", [ROW])
+    merge_rows(tmp_path / "table1.csv", [ROW, MASKED])
     rows = write_paired(tmp_path)
     with (tmp_path / "paired.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))

@@ -121,6 +121,29 @@ def test_only_the_same_recipe_is_replaced_and_the_constant_stays_first(tmp_path:
     assert read_rows(path) == [constant, other, anew]
 
 
+def test_one_block_of_a_recipe_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "table1.csv"
+    masked = replace(ROW, trained_on="UTKFace → FG-NET, masked")
+    merge_rows(path, [CONSTANT, ROW, masked])
+    anew = replace(ROW, mae=4.25, trained_on="IMDB → UTKFace → FG-NET, unmasked")
+    assert merge_rows(path, [CONSTANT, anew]) == [CONSTANT, masked, anew]
+
+
+def test_predictions_of_the_other_block_stay_if_the_conditions_are_the_same(crops: Crops, tmp_path: Path) -> None:
+    path, plan = tmp_path / "by-hand.csv", plan_of(crops)
+    write_predictions(path, plan, crops, [off_by(crops, {}), off_by(crops, {}, "masked")])
+    write_predictions(path, plan, crops, [off_by(crops, {"original": -1})])
+    before = path.read_text(encoding="utf-8")
+    lines = list(csv.DictReader(before.splitlines()))
+    assert [(line["trained_on"], line["original"]) for line in lines[::12]] == [
+        ("unmasked", "1.00"),
+        ("masked", "2.00"),
+    ]
+    path.write_text(before.replace("original", "other"), encoding="utf-8")
+    write_predictions(path, plan, crops, [off_by(crops, {})])
+    assert {line["trained_on"] for line in csv.DictReader(path.open(encoding="utf-8"))} == {"unmasked"}
+
+
 def test_the_page_puts_the_paper_beside_unmasked_training_alone(tmp_path: Path) -> None:
     masked = replace(ROW, trained_on="UTKFace → FG-NET, masked", recipe="b", seed=2)
     rows = [

@@ -21,6 +21,7 @@ from spiralage.cli.options import (
 )
 
 SplitChoice: TypeAlias = Literal["val", "test"]
+FacesChoice: TypeAlias = Literal["unmasked", "masked"]
 
 
 def evaluate_utkface(
@@ -54,6 +55,7 @@ def evaluate_lopo(
     workers: Annotated[int, typer.Option(min=1, help="processes that share the folds, one thread each")] = 1,
     threads: Threads = None,
     partial: Annotated[bool, typer.Option("--partial", help="take a part of FG-NET")] = False,
+    faces: Annotated[FacesChoice | None, typer.Option(help="only the block that was trained on such faces")] = None,
 ) -> None:
     """Table 1: leave one person out on FG-NET; called again, it goes on at the first missing fold."""
     need_train_extra()
@@ -65,6 +67,8 @@ def evaluate_lopo(
 
     set_threads(threads)
     settings = load_recipe(recipe, LopoRecipe)
+    if faces is not None:
+        settings = settings.only(faces)
     if not is_complete(crops):
         data_crops("fgnet", data, crops, partial=partial)
     plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial)

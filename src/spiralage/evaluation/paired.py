@@ -6,7 +6,7 @@ Read off the predictions that ``spiralage evaluate lopo`` wrote, so that every e
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -53,15 +53,17 @@ def paired_rows(folder: Path) -> list[PairedRow]:
     Args:
         folder: has ``table1.csv`` and ``lopo/*.csv``.
     """
-    origins = {row.recipe: row for row in read_rows(folder / "table1.csv")}
-    known = [path for path in sorted((folder / "lopo").glob("*.csv")) if path.stem in origins]
-    return [row for path in known for row in _experiment(path, origins[path.stem])]
+    origins = {row.block: row for row in read_rows(folder / "table1.csv")}
+    return [row for path in sorted((folder / "lopo").glob("*.csv")) for row in _experiment(path, origins)]
 
 
-def _experiment(path: Path, origin: TableRow) -> Iterator[PairedRow]:
+def _experiment(path: Path, origins: Mapping[tuple[str, str], TableRow]) -> Iterator[PairedRow]:
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     for block in dict.fromkeys(line["trained_on"] for line in lines):
+        origin = origins.get((path.stem, block))
+        if origin is None:  # predictions that no table knows
+            continue
         asked = [line for line in lines if line["trained_on"] == block]
         persons = [line["person"] for line in asked]
         errors = {name: _errors(asked, name) for name in asked[0] if f"{name}_cdf" in asked[0]}

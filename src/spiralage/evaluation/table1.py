@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ class TableRow:
     commit: str
     hardware: str
 
+    @property
+    def block(self) -> tuple[str, str]:
+        """The recipe, and whether the folds' networks were trained on masked or unmasked faces."""
+        return self.recipe, self.trained_on.rpartition(", ")[2]
+
 
 def constant_estimates(crops: Crops) -> Doubles:
     """For each picture the median age of all other persons' pictures, in years: what reading nothing gives."""
@@ -110,11 +116,22 @@ def write_predictions(path: Path, plan: Plan, crops: Crops, blocks: Sequence[Pre
     """One line per picture and block: the truth, then per condition the estimate and P(age < truth).
 
     The last is uniform over pictures if the distributions are honest: coverage of any interval can be read
-    off it.
+    off it. Lines of a block that isn't written anew stay, if it was asked under the same conditions.
     """
     labels = [condition.label.replace(" ", "_") for condition in plan.conditions]
     header = ["image", "person", "age", "found_by", "trained_on", *(f"{x}{y}" for x in labels for y in ("", "_cdf"))]
-    write_csv(path, header, _prediction_lines(plan, crops, blocks))
+    new = {block.block.faces for block in blocks}
+    kept = [line for line in _lines_under(path, header) if line[header.index("trained_on")] not in new]
+    write_csv(path, header, itertools.chain(_prediction_lines(plan, crops, blocks), kept))
+
+
+def _lines_under(path: Path, header: list[str]) -> list[list[object]]:
+    """A table's lines, if it is there and has that header."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        found, *lines = csv.reader(file)
+    return [list(line) for line in lines] if found == header else []
 
 
 def _prediction_lines(plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -> Iterator[list[object]]:
@@ -129,9 +146,9 @@ def _prediction_lines(plan: Plan, crops: Crops, blocks: Sequence[Predictions]) -
 
 
 def merge_rows(path: Path, rows: Sequence[TableRow]) -> list[TableRow]:
-    """Put a recipe's rows into the table, in place of its former ones; the constant predictor stays first."""
-    new = {row.recipe for row in rows}
-    kept = [row for row in read_rows(path) if row.recipe not in new] if path.exists() else []
+    """Put a recipe's blocks into the table, in place of their former rows; the constant predictor stays first."""
+    new = {row.block for row in rows}
+    kept = [row for row in read_rows(path) if row.block not in new] if path.exists() else []
     merged = [*(row for row in rows if row.estimator == CONSTANT), *kept]
     merged += [row for row in rows if row.estimator != CONSTANT]
     write_csv(path, [field.name for field in fields(TableRow)], (list(asdict(row).values()) for row in merged))
@@ -148,7 +165,7 @@ def read_rows(path: Path) -> list[TableRow]:
         ]
 
 
-def write_csv(path: Path, header: list[str], lines: Iterator[list[object]]) -> None:
+def write_csv(path: Path, header: list[str], lines: Iterable[list[object]]) -> None:
     """Write a table, whole or not at all."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

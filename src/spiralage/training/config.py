@@ -285,6 +285,13 @@ class LopoRecipe(_Strict):
             raise ValueError("at most one block for unmasked and one for masked faces")
         return self
 
+    def only(self, faces: str) -> LopoRecipe:
+        """The same with one block alone; raises RecipeError if it has no such block."""
+        blocks = tuple(block for block in self.blocks if block.faces == faces)
+        if not blocks:
+            raise RecipeError(f"{self.name} has no block of {faces} faces; leave --faces away")
+        return self.model_copy(update={"blocks": blocks})
+
 
 Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe, SliceRecipe, LopoRecipe)
 
