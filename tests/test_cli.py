@@ -139,13 +139,13 @@ def test_given_box_and_picture_that_is_a_face(portrait_file: Path, capsys: pytes
 
 def test_occlusion_option_hides_and_restorers_differ(portrait_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ages = {}
-    for restorer in ("none", "inpaint", "mean-face", "imagine"):
+    for restorer in ("none", "inpaint", "mean-face", "imagine", "spiral"):
         code, answer = run_json(capsys, portrait_file, "--occlusion", "paper", "--restorer", restorer)
         assert code == 0
         face = answer[0]["faces"][0]  # type: ignore[index]
         assert face["hidden"] == 0.75
         ages[restorer] = face["age"]
-    assert len(set(ages.values())) == 4
+    assert len(set(ages.values())) == 5
 
 
 def test_occlude_writes_a_crop(tmp_path: Path, portrait_file: Path, portrait_crop: AlignedFace) -> None:
@@ -169,4 +169,4 @@ def test_mistakes_on_the_command_line_exit_with_2(capsys: pytest.CaptureFixture[
 def test_models_lists_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("best:", "imagine:", "mean-face:", "yunet:"))
+    assert all(name in out for name in ("best:", "imagine:", "slices-context:", "slices-paint:", "mean-face:", "yunet:"))

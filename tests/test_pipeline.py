@@ -34,7 +34,7 @@ def test_report_holds_every_step(portrait: Photo) -> None:
     (report,) = AgePipeline(detector="dlib", occlusion=lambda face: paper_mask()).estimate(portrait)
     assert report.face.landmarks is not None
     assert report.occlusion.fraction == 0.75
-    assert report.restoration.restorer == "imagine"
+    assert report.restoration.restorer == "spiral"
     visible = ~report.occlusion.hidden
     np.testing.assert_array_equal(report.restoration.pixels[visible], report.aligned.pixels[visible])
     assert report.aligned.landmarks is not None
@@ -61,7 +61,7 @@ def test_hidden_pixels_do_not_leak_into_the_estimate(portrait: Photo) -> None:
 
     crop = np.ascontiguousarray(portrait.pixels[:256, 100:356])
     other = np.where(paper_mask().hidden[..., None], 255 - crop, crop)
-    for restorer in ("none", "inpaint", "mean-face", "imagine"):
+    for restorer in ("none", "inpaint", "mean-face", "imagine", "spiral"):
         assert scrambled(restorer, Photo(crop)) == scrambled(restorer, Photo(other))
 
 

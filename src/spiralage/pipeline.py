@@ -23,7 +23,7 @@ from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, Phot
 PhotoLike: TypeAlias = "Photo | str | Path | bytes | Pixels | Image.Image"
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
-DEFAULT_RESTORER: RestorerName = "imagine"
+DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
 """More faces of one photo are not read: each report holds half a megabyte of pictures."""
 
