@@ -69,7 +69,7 @@ def test_from_the_archive_to_the_shipped_file(
     columns = ["network", "condition", "mae", "cs5", "images", "recipe", "seed", "commit", "hardware", "coverage90"]
     assert list(rows[0]) == columns
     masked = [f"masked {name}" for name in ("none", "mean-colour")]
-    restored = [f"restored {name}" for name in ("inpaint", "mean-face", "imagine")]
+    restored = [f"restored {name}" for name in ("inpaint", "mean-face", "imagine", "spiral")]
     assert [row["condition"] for row in rows] == ["any", "original", *masked, *restored]
     assert rows[0]["network"].startswith("constant ")
     assert {row["recipe"] for row in rows[1:]} == {"tiny"}

@@ -141,7 +141,8 @@ def test_predictions_of_the_other_block_stay_if_the_conditions_are_the_same(crop
     ]
     path.write_text(before.replace("original", "other"), encoding="utf-8")
     write_predictions(path, plan, crops, [off_by(crops, {})])
-    assert {line["trained_on"] for line in csv.DictReader(path.open(encoding="utf-8"))} == {"unmasked"}
+    lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    assert {line["trained_on"] for line in lines} == {"unmasked"}
 
 
 def test_the_page_puts_the_paper_beside_unmasked_training_alone(tmp_path: Path) -> None:
