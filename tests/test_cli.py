@@ -169,4 +169,5 @@ def test_mistakes_on_the_command_line_exit_with_2(capsys: pytest.CaptureFixture[
 def test_models_lists_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in ("best:", "imagine:", "slices-context:", "slices-paint:", "mean-face:", "yunet:"))
+    files = ("best:", "imagine:", "slices-context:", "slices-paint:", "mean-face:", "yunet:")
+    assert all(name in out for name in files)
