@@ -263,8 +263,8 @@ def command(folder: Path, *more: str) -> list[str]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restorers that ship but take no time, and runs that nobody trained."""
-    for name in RESTORERS.keys() - {"none", "mean-face"}:
-        monkeypatch.delitem(RESTORERS, name)
+    few = {name: RESTORERS[name] for name in ("none", "mean-face")}
+    monkeypatch.setattr(restoration, "RESTORERS", few)  # deleting from the real one would change its order for good
     monkeypatch.setattr(restorers, "RunRestorer", Ablation)
 
 
