@@ -286,7 +286,7 @@ def main(
     output: Annotated[Path, typer.Option("--output", "-o", help="the results folder")] = Path("results"),
     recipes: Annotated[Path, typer.Option(help="the recipes of the shipped networks")] = Path("recipes"),
     threads: Annotated[int, typer.Option(min=1)] = 2,
-    rounds: Annotated[int, typer.Option(min=1)] = 7,
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
 ) -> None:
     """Measure, print, and write the tables."""
     torch.set_num_threads(threads)
