@@ -51,35 +51,17 @@ SPIRAL_OR_MASKED = MappingProxyType(
 )
 
 
-def _way(name: str, batch: int = 1) -> Where:
-    return MappingProxyType({"way": name, "batch": str(batch)})
-
-
-ORT = "ours, ONNX Runtime fp32"
-
 GOALS = (
     Goal("FG-NET originals, the paper's AlexNet (the paper's own error)", "table1.csv", _original("lopo-paper"), 4.47),
     Goal("FG-NET originals, `best`", "table1.csv", _original("lopo-best"), 3.6),
     Goal("UTKFace test originals, `best`", "utkface.csv", _original("best"), 4.6),
     Goal("FG-NET restored by SpiralNet, the paper's AlexNet (the paper's own error)", "table1.csv", SPIRAL, 7.86),
     Goal("the same less masked, upper end of the 95 % interval", "paired.csv", SPIRAL_OR_MASKED, 0, "high"),
-    Goal(
-        "SpiralNet's speed, our loop against the plain one, float32",
-        "speed.csv",
-        _way("ours, PyTorch fp32"),
-        1.5,
-        "ratio",
-        True,
-    ),
-    Goal("the same, largest difference to it in 1/255", "speed.csv", _way("ours, PyTorch fp32"), 2, "most"),
-    Goal("ONNX Runtime, largest difference to the plain loop in 1/255", "speed.csv", _way(ORT), 2, "most"),
-    Goal("SpiralNet's speed, OpenVINO", "speed.csv", _way("ours, OpenVINO bf16"), 6, "ratio", True),
-    Goal("the same, PSNR to the plain loop in dB", "speed.csv", _way("ours, OpenVINO bf16"), 40, "psnr", True),
 )
 
 HEAD = """# Goals
 
-Written by `spiralage evaluate goals` from the tables beside it. Mean absolute error in years; speed as a ratio.
+Written by `spiralage evaluate goals` from the tables beside it. Mean absolute error in years.
 
 | what | goal | measured | |
 |---|---:|---:|---|
