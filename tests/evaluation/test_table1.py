@@ -126,7 +126,7 @@ def test_one_block_of_a_recipe_is_replaced(tmp_path: Path) -> None:
     masked = replace(ROW, trained_on="UTKFace → FG-NET, masked")
     merge_rows(path, [CONSTANT, ROW, masked])
     anew = replace(ROW, mae=4.25, trained_on="IMDB → UTKFace → FG-NET, unmasked")
-    assert merge_rows(path, [CONSTANT, anew]) == [CONSTANT, masked, anew]
+    assert merge_rows(path, [CONSTANT, anew]) == [CONSTANT, anew, masked]  # unmasked first
 
 
 def test_predictions_of_the_other_block_stay_if_the_conditions_are_the_same(crops: Crops, tmp_path: Path) -> None:

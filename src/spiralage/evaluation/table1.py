@@ -151,6 +151,8 @@ def merge_rows(path: Path, rows: Sequence[TableRow]) -> list[TableRow]:
     kept = [row for row in read_rows(path) if row.block not in new] if path.exists() else []
     merged = [*(row for row in rows if row.estimator == CONSTANT), *kept]
     merged += [row for row in rows if row.estimator != CONSTANT]
+    recipes = list(dict.fromkeys(row.recipe for row in merged))
+    merged.sort(key=lambda row: (recipes.index(row.recipe), row.block[1] == "masked"))
     write_csv(path, [field.name for field in fields(TableRow)], (list(asdict(row).values()) for row in merged))
     return merged
 
