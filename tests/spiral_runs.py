@@ -8,6 +8,7 @@ import pytest
 import torch
 from synthetic import age_recipe, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
 
+from spiralage.datasets.crops import Crops
 from spiralage.training.age import train_age
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.config import SliceRecipe
@@ -29,6 +30,13 @@ def train_spiral(folder: Path, name: str = "tiny-slices") -> None:
         folder: gets their runs, and the crops that they saw.
         name: the SliceGAN's run.
     """
+    crops = train_before_slices(folder)
+    train_slices(one_step_recipe(name), crops, folder / name, folder, device="cpu")
+    change_weights(folder / name, "generator.to_picture.weight")
+
+
+def train_before_slices(folder: Path) -> Crops:
+    """Train a VGG (tiny-vgg) and an ImagineGAN (tiny-imagine); returns the crops that they saw."""
     crops = write_crops(folder / "crops")
     vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -36,8 +44,7 @@ def train_spiral(folder: Path, name: str = "tiny-slices") -> None:
         train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), crops, folder / "tiny-vgg", device="cpu")
         imagine = imagine_recipe(epochs=0.25, features="tiny-vgg")
         train_imagine(imagine, crops, folder / "tiny-imagine", folder, device="cpu")
-        train_slices(one_step_recipe(name), crops, folder / name, folder, device="cpu")
-    change_weights(folder / name, "generator.to_picture.weight")
+    return crops
 
 
 def change_weights(run: Path, name: str | None = None) -> None:

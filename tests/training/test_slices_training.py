@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import Kill, KillAt, age_recipe, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
+from spiral_runs import train_before_slices
+from synthetic import Kill, KillAt, slice_recipe
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
@@ -19,11 +20,10 @@ from spiralage.occlusion.window import PAPER_WINDOW, Window
 from spiralage.restoration.spiral import spiral
 from spiralage.training import slices
 from spiralage.training.adversarial import spread
-from spiralage.training.age import train_age
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.config import SliceRecipe
 from spiralage.training.features import load_features
-from spiralage.training.imagine import load_imaginer, train_imagine
+from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
 from spiralage.training.slices import (
     Batch,
@@ -44,14 +44,7 @@ PAPER = {"random": 0, "paper": 1, "edge": 0}
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crops, Path]:
     """Crops, and a folder with finished runs of a VGG and of an ImagineGAN."""
     folder = tmp_path_factory.mktemp("slices")
-    crops = write_crops(folder / "crops")
-    vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), crops, folder / "tiny-vgg", device="cpu")
-        imagine = imagine_recipe(epochs=0.25, features="tiny-vgg")
-        train_imagine(imagine, crops, folder / "tiny-imagine", folder, device="cpu")
-    return crops, folder
+    return train_before_slices(folder), folder
 
 
 @pytest.fixture
