@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,7 +13,7 @@ from spiralage.age.distribution import MAX_AGE
 from spiralage.age.mobilenet import MobileNet
 from spiralage.age.vgg import VGG
 
-BackboneName: TypeAlias = Literal["alexnet", "compact", "mobilenet", "vgg16"]
+BackboneName: TypeAlias = Literal["alexnet", "compact", "mobilenet", "vgg16", "vgg16-bn"]
 Backbone: TypeAlias = "AlexNet | CompactNet | MobileNet | VGG"
 CLASSES = MAX_AGE + 1
 
@@ -135,8 +136,8 @@ def _initialise(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.01)
 
 
-def _vgg16(dropout: float, width: int) -> VGG:
-    network = VGG("vgg16", width, dropout)
+def _vgg16(dropout: float, width: int, *, normed: bool = False) -> VGG:
+    network = VGG("vgg16", width, dropout, normed=normed)
     _initialise(network)
     return network
 
@@ -146,6 +147,7 @@ BACKBONES: dict[BackboneName, Callable[[float, int], Backbone]] = {
     "compact": lambda dropout, _: CompactNet(dropout=dropout),
     "mobilenet": lambda dropout, _: MobileNet(dropout),
     "vgg16": _vgg16,
+    "vgg16-bn": partial(_vgg16, normed=True),
 }
 
 
@@ -155,7 +157,7 @@ def make_backbone(name: BackboneName, dropout: float, width: int = 64) -> Backbo
     Args:
         name: which.
         dropout: before its last layers.
-        width: channels of vgg16's first layer; the others have one width.
+        width: channels of vgg16's or vgg16-bn's first layer; the others have one width.
     """
     return BACKBONES[name](dropout, width)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, cast
 
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spiralage.age.distribution import MAX_AGE
 
@@ -19,28 +20,41 @@ WIDENING = (1, 2, 4, 8, 8)
 """Channels of the blocks, in widths of the first."""
 
 
-def convolutions(name: VGGName, width: int = 64) -> nn.Sequential:
+def convolutions(name: VGGName, width: int = 64, *, normed: bool = False) -> nn.Sequential:
     """The convolutional part, with torchvision's layer numbers: (N, 3, S, S) → (N, 8·width, S/32, S/32).
 
     Args:
         name: which VGG.
         width: channels of the first block; 64 in the paper.
+        normed: with batch norm after every convolution, as torchvision's ``vgg16_bn``.
     """
     layers: list[nn.Module] = []
     channels = 3
     for count, widening in zip(LAYERS[name], WIDENING, strict=True):
         for _ in range(count):
-            layers += [_scaled(nn.Conv2d(channels, width * widening, 3, padding=1)), nn.ReLU()]
+            layers.append(nn.Conv2d(channels, width * widening, 3, padding=1))
             channels = width * widening
+            layers += [nn.BatchNorm2d(channels), nn.ReLU()] if normed else [nn.ReLU()]
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(*layers)
 
 
-def _scaled(convolution: nn.Conv2d) -> nn.Conv2d:
-    """He's initialisation, as in torchvision; an age network's backbone is initialised so once more, as all are."""
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(cast(Tensor, convolution.bias))
-    return convolution
+def folded(layers: nn.Sequential) -> nn.Sequential:
+    """The same function, every batch norm of a trained convolutional part folded into the convolution before it.
+
+    Example:
+        >>> import torch
+        >>> layers, x = convolutions("vgg16", 4, normed=True).eval(), torch.rand(1, 3, 32, 32)
+        >>> bool(torch.allclose(folded(layers)(x), layers(x), atol=1e-4)), len(layers) - len(folded(layers))
+        (True, 13)
+    """
+    kept: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d):
+            kept.append(fuse_conv_bn_eval(cast(nn.Conv2d, kept.pop()), layer))
+        else:
+            kept.append(layer)
+    return nn.Sequential(*kept)
 
 
 def block_activations(layers: nn.Sequential, x: Tensor) -> list[list[Tensor]]:
@@ -65,6 +79,7 @@ class VGG(nn.Sequential):
         name: which VGG.
         width: channels of the first block; the linear layers have 64 times as many.
         dropout: before each of the last two layers.
+        normed: see ``convolutions``; DEX's has none and starts from ImageNet's weights instead.
 
     Example:
         >>> import torch
@@ -72,10 +87,10 @@ class VGG(nn.Sequential):
         torch.Size([1, 101])
     """
 
-    def __init__(self, name: VGGName = "vgg16", width: int = 64, dropout: float = 0.5) -> None:
+    def __init__(self, name: VGGName = "vgg16", width: int = 64, dropout: float = 0.5, *, normed: bool = False) -> None:
         hidden = 64 * width
         super().__init__(
-            convolutions(name, width),
+            convolutions(name, width, normed=normed),
             nn.AdaptiveAvgPool2d(7),
             nn.Flatten(),
             nn.Linear(8 * width * 49, hidden),

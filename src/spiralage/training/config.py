@@ -29,12 +29,12 @@ class AgeNetworkRecipe(_Strict):
     crop: int = Field(ge=64, le=256, description="side of the centred square it sees, pixels")
     pool: int = Field(default=1, ge=1, le=8, description="average-pooling factor before the network")
     dropout: float = Field(default=0.5, ge=0, lt=1)
-    width: int = Field(default=64, ge=4, le=64, description="channels of vgg16's first layer")
+    width: int = Field(default=64, ge=4, le=64, description="channels of vgg16's or vgg16-bn's first layer")
 
     @model_validator(mode="after")
     def _has_a_width(self) -> AgeNetworkRecipe:
-        if self.width != 64 and self.backbone != "vgg16":
-            raise ValueError(f"width is for vgg16; {self.backbone} has one width")
+        if self.width != 64 and self.backbone not in ("vgg16", "vgg16-bn"):
+            raise ValueError(f"width is for vgg16 and vgg16-bn; {self.backbone} has one width")
         return self
 
 

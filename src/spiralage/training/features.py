@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.age.backbones import AgeNetwork
-from spiralage.age.vgg import VGG, convolutions
+from spiralage.age.vgg import VGG, convolutions, folded
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.files import sha256_of
 from spiralage.restoration.slices import StyleEncoder
@@ -75,9 +75,12 @@ class Features(nn.Module):
 
 
 def style_layers(layers: nn.Sequential) -> nn.Sequential:
-    """The leading layers of a VGG's convolutional part, up to its last ReLU at a quarter of the resolution."""
+    """The leading layers of a VGG's convolutional part, up to its last ReLU at a quarter of the resolution.
+
+    Batch norms are folded: what tells styles is part of a network that trains, and mustn't learn from its strips.
+    """
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    return nn.Sequential(*list(layers)[: pools[STYLE_BLOCK]])
+    return folded(layers[: pools[STYLE_BLOCK]])
 
 
 class _ImageNetVGG19(nn.Sequential):
