@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
@@ -86,6 +87,7 @@ class Speed:
         peak_mib: the most memory that a process of its own takes for this way beyond what it had before: weights, what
             they are loaded with, activations. PyTorch itself was there before.
         bf16_share, fp32_share: arithmetic done per second, as a part of the machine's matrix rate in either precision.
+        bf16_gflops, fp32_gflops: that rate, in 10⁹ operations per second, as PyTorch multiplies matrices.
         most: the largest difference to the reference of any hidden pixel, in steps of 1/255.
         psnr: to the reference, dB, over hidden pixels; infinite where nothing differs.
     """
@@ -98,6 +100,8 @@ class Speed:
     peak_mib: float
     bf16_share: float
     fp32_share: float
+    bf16_gflops: float
+    fp32_gflops: float
     most: int
     psnr: float
     rounds: int
@@ -159,16 +163,14 @@ def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> 
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, fill in ways.items():
-            start = time.perf_counter()
-            fill(crops, hidden)
-            seconds[way].append(time.perf_counter() - start)
+            seconds[way].append(_seconds(lambda: fill(crops, hidden)))  # noqa: B023  # called at once
     return seconds
 
 
 def peak_mib(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
     """The most memory that a process of its own takes for one way, beyond what it had before."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (runs, threads, way, crops, hidden))
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_peak, runs, threads, way, crops, hidden).result()
 
 
 def _peak(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
@@ -187,15 +189,24 @@ def _memory_mib(kind: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-def matrix_rate(precision: torch.dtype, size: int = 2048, rounds: int = 7) -> float:
-    """Operations per second of this machine's matrix product."""
-    a, b = (torch.randn(size, size).to(precision) for _ in range(2))
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(seconds)
+def matrix_rate(precision: torch.dtype, size: int = 256, largest: int = 2048, rounds: int = 7) -> float:
+    """Operations per second of this machine's matrix product.
+
+    Matrices grow from ``size`` on until one product takes a tenth of a second: where a precision is imitated, the
+    largest would take a minute.
+    """
+    while True:
+        a, b = (torch.randn(size, size).to(precision) for _ in range(2))
+        seconds = [_seconds(lambda: a @ b) for _ in range(rounds)]  # noqa: B023  # called at once
+        if size >= largest or min(seconds) > 0.1:
+            return 2 * size**3 / statistics.median(seconds)
+        size *= 2
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def operations(fill: Fill) -> float:
@@ -240,6 +251,8 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
                     peak_mib=round(peak_mib(runs, threads, way, crops, hidden), 1),
                     bf16_share=round(work * per_s / bf16, 4),
                     fp32_share=round(work * per_s / fp32, 4),
+                    bf16_gflops=round(bf16 / 1e9, 1),
+                    fp32_gflops=round(fp32 / 1e9, 1),
                     most=most,
                     psnr=round(psnr, 1),
                     **whence,
@@ -252,10 +265,10 @@ HEAD = """# Speed of SpiralNet
 
 Written by `make bench`: ImagineGAN and SliceGAN under the paper's mask, the shipped weights ({recipe}), {threads}
 threads, medians of {rounds} rounds, {hardware}, commit {commit}. *Share*: operations done per second, as counted for
-our walk, by the machine's measured matrix rate in bfloat16 or float32. *Most* and *PSNR*: largest
-difference to the reference in 1/255, and PSNR to it, over hidden pixels. *Peak*: the most memory that a process of its
-own takes beyond PyTorch. Where the processor doesn't compute in bfloat16, OpenVINO takes float32 and PyTorch imitates
-it.
+our walk, by the machine's measured matrix rate, {bf16_gflops} GFLOP/s in bfloat16 and {fp32_gflops} in float32. *Most*
+and *PSNR*: largest difference to the reference in 1/255, and PSNR to it, over hidden pixels. *Peak*: the most memory
+that a process of its own takes beyond PyTorch. Where the processor doesn't compute in bfloat16, OpenVINO takes float32
+and PyTorch imitates it: a share above 100 % says that.
 
 | way | batch | pictures/s | ratio | peak MiB | bf16 share | fp32 share | most | PSNR dB |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|

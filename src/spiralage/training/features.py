@@ -80,7 +80,7 @@ def style_layers(layers: nn.Sequential) -> nn.Sequential:
     Batch norms are folded: what tells styles is part of a network that trains, and mustn't learn from its strips.
     """
     pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
-    return folded(layers[: pools[STYLE_BLOCK]])
+    return folded(nn.Sequential(*list(layers)[: pools[STYLE_BLOCK]]))
 
 
 class _ImageNetVGG19(nn.Sequential):
