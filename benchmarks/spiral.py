@@ -137,6 +137,7 @@ def make_ways(runs: Path, threads: int) -> dict[str, Callable[[], Fill]]:
         "ours, ONNX Runtime fp32": lambda: together(make_spiral(threads, "onnxruntime")),
         "ours, OpenVINO fp32": lambda: together(make_spiral(threads, "openvino")),
         "ours, OpenVINO bf16": lambda: together(make_spiral(threads, "openvino-bf16")),
+        "ours, OpenVINO int8": lambda: together(make_spiral(threads, "openvino-int8")),
     }
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from spiralage import weights
+from spiralage import runtime, weights
 from spiralage.age.estimate import AgeEstimator
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
 from spiralage.runtime import BATCH, Engine, OpenVINOSession, Session, load_session, open_session
@@ -60,7 +60,7 @@ def test_engine_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_session("best", 1) is usual
     for bad in ("", "tensorflow", "OpenVINO"):
         monkeypatch.setenv("SPIRALAGE_ENGINE", bad)
-        with pytest.raises(OptionError, match=r"SPIRALAGE_ENGINE must be one of .*openvino-bf16, got"):
+        with pytest.raises(OptionError, match=r"SPIRALAGE_ENGINE must be one of .*openvino-int8, got"):
             open_session("best", 1)
         assert open_session("best", 1, "onnxruntime") is usual  # what is asked for comes first
 
@@ -72,6 +72,14 @@ def test_openvino_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(session) is OpenVINOSession
     assert session is open_session("best", 1, "openvino")
     assert session is not open_session("best", 1, "onnxruntime")
+
+
+def test_a_network_in_int8_is_taken_where_it_ships(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "read", str.encode)
+    monkeypatch.setattr(weights, "manifest", lambda: {"one": None, "one-int8": None, "two": None})
+    monkeypatch.setattr(runtime, "load_session", lambda model, *settings: model)
+    read: list[object] = [open_session(name, 7, engine) for engine in get_args(Engine) for name in ("one", "two")]
+    assert read == [b"one", b"two"] * 3 + [b"one-int8", b"two"]
 
 
 def test_openvino_answers_as_onnx_runtime() -> None:
@@ -110,7 +118,7 @@ def test_bytes_that_are_no_model(engine: Engine) -> None:
         load_session(b"nonsense", 1, engine)
 
 
-@pytest.mark.parametrize("engine", ["openvino", "openvino-bf16"])
+@pytest.mark.parametrize("engine", ["openvino", "openvino-bf16", "openvino-int8"])
 def test_without_openvino_its_extra_is_named(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"OpenVINO needs .* pip install 'spiralage\[fast\]'"):

@@ -17,10 +17,18 @@ from spiralage.errors import MissingExtraError, ModelFileError, OptionError
 BATCH = 16
 """Pictures per call: more gains no speed on a CPU and takes memory in a crowd."""
 
-Engine: TypeAlias = Literal["onnxruntime", "openvino", "openvino-bf16"]
-"""What runs a network. OpenVINO (extra ``fast``) computes in float32, or in bfloat16 where the processor can."""
+Engine: TypeAlias = Literal["onnxruntime", "openvino", "openvino-bf16", "openvino-int8"]
+"""What runs a network. OpenVINO (extra ``fast``) computes in float32, or in bfloat16 where the processor can.
+
+With the last, networks that ship in int8 too are taken so; others as with ``openvino-bf16``.
+"""
+
+INT8 = "-int8"
+"""What the name of such a network's file in int8 ends in."""
 
 Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
+Inputs: TypeAlias = dict[str, npt.NDArray[Any]]
+"""What a network is asked, by input name."""
 
 
 class Session:
@@ -150,6 +158,9 @@ def engine_from_environment() -> Engine:
 def _open(name: str, threads: int | None, engine: Engine) -> Session:
     if threads is not None and threads < 1:
         raise OptionError(f"the number of threads must be at least 1, got {threads}")
+    quantised = f"{name}{INT8}"
+    if engine == "openvino-int8" and quantised in weights.manifest():
+        name = quantised
     return load_session(weights.read(name), threads, engine)
 
 
@@ -157,4 +168,4 @@ def load_session(model: bytes, threads: int | None = None, engine: Engine = "onn
     """A session of its own for the bytes of an ONNX file; see ``open_session``."""
     if engine == "onnxruntime":
         return Session(model, threads)
-    return OpenVINOSession(model, threads, "bf16" if engine == "openvino-bf16" else "f32")
+    return OpenVINOSession(model, threads, "f32" if engine == "openvino" else "bf16")

@@ -22,7 +22,7 @@ from spiralage.runtime import Session
 from spiralage.training.age import load_age_network, train_age
 from spiralage.training.checkpoint import save_tensors
 from spiralage.training.config import SliceRecipe
-from spiralage.training.export import MODULATION, Kind, age_onnx, export_run, imagine_onnx, torch_weights
+from spiralage.training.export import MODULATION, Kind, age_onnx, enter, export_run, imagine_onnx, torch_weights
 from spiralage.training.imagine import load_imaginer, train_imagine
 from spiralage.training.loop import read_record
 from spiralage.training.pretrained import learned_from
@@ -155,6 +155,17 @@ def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
     model = weights.read("tiny", tmp_path)
     assert_same_ages(model, load_age_network(runs / "tiny")[1])
     assert {p.name for p in tmp_path.iterdir()} == {"tiny.onnx", "manifest.toml"}  # no weights beside the model
+
+
+def test_the_int8_twin_of_another_network_goes(tmp_path: Path) -> None:
+    facts = {"recipe": "old", "seed": 1, "commit": "0" * 12, "hardware": "", "minutes": 0.5}
+    for name in ("mean-int8", "kept-int8"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"rounded")
+        enter(tmp_path / "manifest.toml", tmp_path / f"{name}.onnx", "twin", facts | {"data": "", "licence": ""})
+    export_run(mean_face_run(tmp_path), tmp_path, "mean", "mean-face")
+    assert list(weights.manifest(tmp_path)) == ["kept-int8", "mean"]
+    assert not (tmp_path / "mean-int8.onnx").exists()
+    assert (tmp_path / "kept-int8.onnx").exists()
 
 
 def test_an_imagine_run_is_exported(runs: Path, tmp_path: Path) -> None:

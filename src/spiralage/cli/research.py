@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 KindChoice: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
+WEIGHTS_FOLDER = Path("src/spiralage/weights")
+
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
 
@@ -58,6 +60,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(train, name="train")
     app.add_typer(evaluate, name="evaluate")
     app.command()(export)
+    app.command()(quantise)
     app.command()(unpack)
 
 
@@ -231,15 +234,26 @@ def export(
     run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
     name: Annotated[str, typer.Option(help="what the network is called in the manifest")],
     kind: Annotated[KindChoice, typer.Option(help="what was trained")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = Path(
-        "src/spiralage/weights"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = WEIGHTS_FOLDER,
 ) -> None:
-    """Put a finished run's network into the weights folder, pinned by its SHA-256."""
+    """Put a finished run's network into the weights folder, pinned by its SHA-256; an int8 twin of another one goes."""
     need_train_extra()
     from spiralage.training.export import export_run
 
     for path in export_run(run, output, name, kind):
+        results.print(str(path), soft_wrap=True)
+
+
+def quantise(
+    crops: CropsFolder = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = WEIGHTS_FOLDER,
+) -> None:
+    """Put int8 twins of the shipped networks that restore into the weights folder, for the engine openvino-int8."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.training.quantise import quantise as write_twins
+
+    for path in write_twins(Crops(crops or CACHE / "utkface"), output):
         results.print(str(path), soft_wrap=True)
 
 

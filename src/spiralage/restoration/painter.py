@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step, grow
-from spiralage.runtime import BATCH, Engine, open_session
+from spiralage.runtime import BATCH, Engine, Inputs, open_session
 from spiralage.types import CROP_SIZE, Floats, Mask, Pixels
 
 MULTIPLE = 4
@@ -66,11 +66,13 @@ class OnnxPainter:
     def context(self, visible: Floats) -> Modulation:
         return self._context.outputs(visible=np.ascontiguousarray(visible))
 
+    def inputs(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Inputs:
+        """What the slice network is asked."""
+        parts = dict(zip(("gamma4", "beta4", "gamma2", "beta2"), modulation, strict=True))
+        return {"imaginary": padded(imaginary), "beside": padded(beside), **parts}
+
     def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        names = ("gamma4", "beta4", "gamma2", "beta2")
-        (strip,) = self._paint.outputs(
-            imaginary=padded(imaginary), beside=padded(beside), **dict(zip(names, modulation, strict=True))
-        )
+        (strip,) = self._paint.outputs(**self.inputs(imaginary, beside, modulation))
         height, width = imaginary.shape[2:]
         return strip[:, :, :height, :width]
 

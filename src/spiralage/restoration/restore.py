@@ -11,7 +11,7 @@ import numpy as np
 from spiralage.occlusion.window import largest_window
 from spiralage.restoration.baselines import Blank, Inpainter, MeanFace
 from spiralage.restoration.painter import OnnxPainter, Painter, batches, to_crops, walk_spiral, windows_of
-from spiralage.runtime import Engine, open_session
+from spiralage.runtime import Engine, Inputs, open_session
 from spiralage.types import AlignedFace, Mask, Occlusion, Pixels, Restoration
 
 RestorerName: TypeAlias = Literal["none", "inpaint", "mean-face", "imagine", "spiral"]
@@ -61,11 +61,15 @@ class Imaginer:
         self._noise_shape = tuple(self._session.input_shapes["noise"][1:])
         self._seed = seed
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def inputs(self, crops: Pixels, hidden: Mask) -> Inputs:
+        """What the network is asked."""
         # One noise for every crop: a face's restoration must not depend on its place in a batch.
         noise = np.random.default_rng(self._seed).random(self._noise_shape, np.float32)
         noises = np.broadcast_to(noise, (len(crops), *self._noise_shape))
-        return self._session.run(crops=crops, hidden=hidden.astype(np.uint8), noise=np.ascontiguousarray(noises))
+        return {"crops": crops, "hidden": hidden.astype(np.uint8), "noise": np.ascontiguousarray(noises)}
+
+    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+        return self._session.run(**self.inputs(crops, hidden))
 
 
 class Spiral:

@@ -19,12 +19,14 @@ from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.restoration.imagine import CropImaginer, ImagineGenerator
 from spiralage.restoration.slices import Modulation, SliceGAN, context_view
+from spiralage.runtime import INT8
 from spiralage.training.age import load_age_network
 from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import read_record
 from spiralage.training.mean_face import MEAN_FACE_FILE
 from spiralage.training.pretrained import learned_from
 from spiralage.training.slices import load_slice_gan
+from spiralage.weights import Entry
 
 Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
@@ -172,6 +174,8 @@ def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
 def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     """Put a finished run's network into a weights folder and write it into the manifest.
 
+    An int8 twin of what had its name goes, since it is another network's: ``spiralage quantise`` makes a new one.
+
     Args:
         run: the run's folder.
         weights: the folder with ``manifest.toml``, made if need be.
@@ -191,7 +195,9 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
         full = f"{name}-{part}" if part else name
         path = weights / f"{full}.{'safetensors' if kind == 'mean-face' else 'onnx'}"
         write_bytes(path, data)
-        _enter(weights / "manifest.toml", full, path, kind, facts)
+        origin = facts | {"licence": LICENCE, "data": " → ".join(learned_from(facts))}
+        enter(weights / "manifest.toml", path, kind, origin)
+        _drop(weights / "manifest.toml", weights / f"{full}{INT8}.onnx")
         written.append(path)
     return written
 
@@ -208,22 +214,33 @@ def _files(run: Path, kind: Kind) -> dict[str, bytes]:
     return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}
 
 
-def _enter(manifest: Path, name: str, path: Path, kind: Kind, facts: dict[str, Any]) -> None:
-    """Replace or add one section of the manifest; sections stay sorted."""
-    entry = {
-        "file": path.name,
-        "sha256": sha256_of(path),
-        "kind": kind,
-        "recipe": facts["recipe"],
-        "data": " → ".join(learned_from(facts)),
-        "licence": LICENCE,
-        "seed": facts["seed"],
-        "commit": facts["commit"],
-        "hardware": facts["hardware"],
-        "minutes": facts["minutes"],
-    }
+def enter(manifest: Path, path: Path, kind: str, facts: Mapping[str, Any]) -> None:
+    """Replace or add the section of a file, named after it, in the manifest; sections stay sorted.
+
+    Args:
+        manifest: ``manifest.toml``, made if need be.
+        path: the file.
+        kind: what it is.
+        facts: where it comes from: has every other field of ``weights.Entry``.
+    """
+    name, own = path.stem, {"file": path.name, "sha256": sha256_of(path), "kind": kind}
+    entry = own | {key: facts[key] for key in Entry.model_fields if key not in own}
     lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())]
+    _write(manifest, _sections(manifest) | {name: "\n".join(lines)})
+
+
+def _drop(manifest: Path, path: Path) -> None:
+    """Delete a file, if it is there, and its section of the manifest."""
+    sections = _sections(manifest)
+    if sections.pop(path.stem, None):
+        _write(manifest, sections)
+    path.unlink(missing_ok=True)
+
+
+def _sections(manifest: Path) -> dict[str, str]:
     text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
-    sections = {block.split("]")[0].strip("["): block.strip() for block in text.split("\n\n") if block.strip()}
-    sections[name] = "\n".join(lines)
+    return {block.split("]")[0].strip("["): block.strip() for block in text.split("\n\n") if block.strip()}
+
+
+def _write(manifest: Path, sections: Mapping[str, str]) -> None:
     write_text(manifest, "\n\n".join(sections[key] for key in sorted(sections)) + "\n")
