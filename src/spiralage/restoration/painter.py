@@ -113,19 +113,16 @@ def walk_spiral(painter: Painter, filled: Pixels, window: Window) -> Iterator[tu
 
 def in_frame(crops: Pixels, frame: int) -> Floats:
     """Crops at the frame's size: (N, 256, 256, 3) uint8 → (N, 3, frame, frame) float32 in [0, 1], means of pixels."""
-    factor = CROP_SIZE // frame
-    blocks = crops.reshape(len(crops), frame, factor, frame, factor, 3)
-    small: Floats = blocks.mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
-    return np.ascontiguousarray(small.transpose(0, 3, 1, 2))
+    small = [cv2.resize(crop.astype(np.float32), (frame, frame), interpolation=cv2.INTER_AREA) for crop in crops]
+    return np.ascontiguousarray((np.stack(small) / np.float32(255)).transpose(0, 3, 1, 2))
 
 
 def to_crops(pictures: Floats) -> Pixels:
     """The way back, bilinear: (N, 3, frame, frame) float32 in [0, 1] → (N, 256, 256, 3) uint8."""
-    large = [
-        cv2.resize(picture.transpose(1, 2, 0), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
-        for picture in pictures
-    ]
-    crops: Pixels = np.rint(np.clip(np.stack(large), 0, 1) * 255).astype(np.uint8)
+    crops: Pixels = np.empty((len(pictures), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    for crop, picture in zip(crops, pictures, strict=True):
+        large = cv2.resize(picture.transpose(1, 2, 0), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
+        cv2.convertScaleAbs(np.maximum(large, 0), crop, 255)  # rounds, and saturates above
     return crops
 
 
