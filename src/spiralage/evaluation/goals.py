@@ -50,6 +50,28 @@ SPIRAL_OR_MASKED = MappingProxyType(
     {"recipe": "lopo-paper", "trained_on": "unmasked", "condition": "restored_spiral", "against": "masked_none"}
 )
 
+PLAIN, ORT, FP32, INT8 = (
+    f"ours, {how}" for how in ("PyTorch fp32", "ONNX Runtime fp32", "OpenVINO fp32", "OpenVINO int8")
+)
+
+
+def _way(name: str, batch: int) -> Where:
+    return MappingProxyType({"way": name, "batch": str(batch)})
+
+
+def _faster(batch: int) -> tuple[Goal, ...]:
+    """How many times as fast as the plain loop, which takes pictures one by one."""
+    pictures = "a picture alone" if batch == 1 else f"{batch} pictures at once"
+    return (
+        Goal(f"SpiralNet's speed, {pictures}: PyTorch, fp32", "speed.csv", _way(PLAIN, batch), 1.5, "ratio", True),
+        Goal(f"the same, {pictures}: OpenVINO, int8", "speed.csv", _way(INT8, batch), 6, "ratio", True),
+    )
+
+
+def _same(name: str) -> Goal:
+    what = f"{name.removeprefix('ours, ')}: largest difference to the plain loop, 1/255"
+    return Goal(what, "speed.csv", _way(name, 16), 2, "most")
+
 
 GOALS = (
     Goal("FG-NET originals, the paper's AlexNet (the paper's own error)", "table1.csv", _original("lopo-paper"), 4.47),
@@ -57,11 +79,16 @@ GOALS = (
     Goal("UTKFace test originals, `best`", "utkface.csv", _original("best"), 4.6),
     Goal("FG-NET restored by SpiralNet, the paper's AlexNet (the paper's own error)", "table1.csv", SPIRAL, 7.86),
     Goal("the same less masked, upper end of the 95 % interval", "paired.csv", SPIRAL_OR_MASKED, 0, "high"),
+    *_faster(16),
+    *_faster(1),
+    *map(_same, (PLAIN, ORT, FP32)),
+    Goal("OpenVINO int8: PSNR to the plain loop, dB", "speed.csv", _way(INT8, 16), 40, "psnr", True),
 )
 
 HEAD = """# Goals
 
-Written by `spiralage evaluate goals` from the tables beside it. Mean absolute error in years.
+Written by `spiralage evaluate goals` from the tables beside it. Mean absolute error in years; speed as a ratio to the
+plain loop of `make bench`.
 
 | what | goal | measured | |
 |---|---:|---:|---|
