@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from spiralage.age.backbones import make_backbone
-from spiralage.age.vgg import VGG, VGGName, block_activations, convolutions
+from spiralage.age.vgg import VGG, VGGName, block_activations, convolutions, folded
 
 
 def test_vgg16_has_the_papers_parameters() -> None:
@@ -38,6 +38,31 @@ def test_activations_by_block(name: VGGName, counts: list[int]) -> None:
     assert [tuple(block[0].shape) for block in blocks] == shapes
     assert all((activation >= 0).all() for block in blocks for activation in block)
     torch.testing.assert_close(nn.functional.max_pool2d(blocks[-1][-1], 2), layers(x))
+
+
+def test_norms_have_torchvisions_numbers() -> None:
+    layers = convolutions("vgg16", 4, normed=True)  # torchvision's vgg16_bn
+    numbers = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    assert numbers == [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]
+    assert all(isinstance(layers[i + 1], nn.BatchNorm2d) for i in numbers)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in convolutions("vgg16", 4))
+
+
+@torch.no_grad()
+def test_folded_norms_change_nothing() -> None:
+    torch.manual_seed(0)
+    network = make_backbone("vgg16-bn", 0.5, 4)
+    assert isinstance(network, VGG)
+    network.train()(3 * torch.randn(8, 3, 32, 32))  # statistics of their own
+    layers, x = network.eval()[0], torch.randn(2, 3, 32, 48)
+    assert isinstance(layers, nn.Sequential)
+    plain = folded(layers)
+    assert [type(layer) for layer in plain] == [type(layer) for layer in convolutions("vgg16", 4)]
+    torch.testing.assert_close(plain(x), layers(x))
+    for layer in plain:
+        for value in layer.parameters():
+            value.zero_()
+    assert layers(x).any()  # the network keeps its own
 
 
 @torch.no_grad()

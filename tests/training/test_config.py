@@ -328,11 +328,12 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
             load_recipe(path, AgeRecipe)
 
 
-def test_a_width_is_for_vgg16(tmp_path: Path) -> None:
-    wide = AGE.replace('backbone = "compact"', 'backbone = "vgg16"\nwidth = 16')
+@pytest.mark.parametrize("backbone", ["vgg16", "vgg16-bn"])
+def test_a_width_is_for_vgg16(tmp_path: Path, backbone: str) -> None:
+    wide = AGE.replace('backbone = "compact"', f'backbone = "{backbone}"\nwidth = 16')
     path = tmp_path / "sample.toml"
     path.write_text(wide, encoding="utf-8")
     assert load_recipe(path, AgeRecipe).network.width == 16
-    path.write_text(wide.replace('"vgg16"', '"alexnet"'), encoding="utf-8")
-    with pytest.raises(RecipeError, match="width is for vgg16; alexnet has one width"):
+    path.write_text(wide.replace(f'"{backbone}"', '"alexnet"'), encoding="utf-8")
+    with pytest.raises(RecipeError, match="width is for vgg16 and vgg16-bn; alexnet has one width"):
         load_recipe(path, AgeRecipe)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spiralage.age.backbones import AgeNetwork, make_backbone
+from spiralage.age.backbones import AgeNetwork, BackboneName, make_backbone
 from spiralage.age.vgg import VGG, convolutions
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.restoration.slices import statistics
@@ -22,8 +22,8 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def small_vgg() -> AgeNetwork:
-    return AgeNetwork(make_backbone("vgg16", 0.5, 4), crop=256, pool=4)
+def small_vgg(name: BackboneName = "vgg16") -> AgeNetwork:
+    return AgeNetwork(make_backbone(name, 0.5, 4), crop=256, pool=4)
 
 
 def test_gradients_reach_the_picture_only() -> None:
@@ -51,14 +51,15 @@ def test_pictures_are_brought_to_the_size() -> None:
 
 
 @torch.no_grad()
-def test_the_style_is_told_by_the_last_activation_at_a_quarter() -> None:
-    network = small_vgg().eval()
+@pytest.mark.parametrize(("name", "layers"), [("vgg16", 16), ("vgg16-bn", 23)])
+def test_the_style_is_told_by_the_last_activation_at_a_quarter(name: BackboneName, layers: int) -> None:
+    network = small_vgg(name).eval()
     encoder, strip = age_features(network).style_encoder(), torch.rand(2, 3, 16, 40)
     x = network.normalise(strip)
     assert isinstance(network.backbone, VGG)
-    layers = network.backbone[0]
-    assert isinstance(layers, torch.nn.Sequential)
-    for layer in list(layers)[:16]:  # conv1_1 … relu3_3
+    convolutions = network.backbone[0]
+    assert isinstance(convolutions, torch.nn.Sequential)
+    for layer in list(convolutions)[:layers]:  # conv1_1 … relu3_3
         x = layer(x)
     assert x.shape == (2, encoder.channels, 4, 10)
     torch.testing.assert_close(encoder(strip), statistics(x))
