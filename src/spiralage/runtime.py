@@ -20,7 +20,8 @@ BATCH = 16
 Engine: TypeAlias = Literal["onnxruntime", "openvino", "openvino-bf16", "openvino-int8"]
 """What runs a network. OpenVINO (extra ``fast``) computes in float32, or in bfloat16 where the processor can.
 
-With the last, networks that ship in int8 too are taken so; others as with ``openvino-bf16``.
+With the last, networks that ship in int8 too are taken so; what isn't rounded to int8 is computed as with
+``openvino-bf16``.
 """
 
 INT8 = "-int8"
@@ -158,10 +159,13 @@ def engine_from_environment() -> Engine:
 def _open(name: str, threads: int | None, engine: Engine) -> Session:
     if threads is not None and threads < 1:
         raise OptionError(f"the number of threads must be at least 1, got {threads}")
-    quantised = f"{name}{INT8}"
-    if engine == "openvino-int8" and quantised in weights.manifest():
-        name = quantised
-    return load_session(weights.read(name), threads, engine)
+    return load_session(weights.read(shipped_as(name, engine)), threads, engine)
+
+
+def shipped_as(name: str, engine: Engine) -> str:
+    """The shipped file that an engine runs for a network: with int8 its twin, if it has one."""
+    twin = f"{name}{INT8}"
+    return twin if engine == "openvino-int8" and twin in weights.manifest() else name
 
 
 def load_session(model: bytes, threads: int | None = None, engine: Engine = "onnxruntime") -> Session:

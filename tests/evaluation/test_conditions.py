@@ -138,6 +138,17 @@ def test_other_weights_make_other_pictures_of_their_own_alone(tmp_path: Path, mo
     assert prepare_with("mean-face") == sorted([*imagined, "masked-mean-colour", "restored-mean-face"])
 
 
+def test_int8_twins_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    spiral = all_conditions()[-1]
+    assert spiral.label == "restored spiral"
+    monkeypatch.setenv("SPIRALAGE_ENGINE", "openvino-int8")
+    before, shipped = spiral.version, weights.manifest()
+    for name, matters in (("slices-paint-int8", True), ("slices-paint", False), ("slices-context", True)):
+        entries = shipped | {name: shipped[name].model_copy(update={"sha256": "0" * 64})}
+        monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda entries=entries: entries))
+        assert (spiral.version != before) == matters, name
+
+
 class Painted:
     """A restorer that doesn't ship; ``version`` tells its weights."""
 

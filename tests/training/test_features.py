@@ -53,7 +53,9 @@ def test_pictures_are_brought_to_the_size() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "layers"), [("vgg16", 16), ("vgg16-bn", 23)])
 def test_the_style_is_told_by_the_last_activation_at_a_quarter(name: BackboneName, layers: int) -> None:
-    network = small_vgg(name).eval()
+    network = small_vgg(name)
+    network.train()(torch.randint(0, 256, (8, 256, 256, 3), dtype=torch.uint8))  # norms get statistics of their own
+    network.eval()
     encoder, strip = age_features(network).style_encoder(), torch.rand(2, 3, 16, 40)
     x = network.normalise(strip)
     assert isinstance(network.backbone, VGG)
@@ -62,6 +64,7 @@ def test_the_style_is_told_by_the_last_activation_at_a_quarter(name: BackboneNam
     for layer in list(convolutions)[:layers]:  # conv1_1 … relu3_3
         x = layer(x)
     assert x.shape == (2, encoder.channels, 4, 10)
+    torch.testing.assert_close(encoder.train()(strip), statistics(x))  # a training's strips change nothing
     torch.testing.assert_close(encoder(strip), statistics(x))
 
 

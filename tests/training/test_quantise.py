@@ -14,9 +14,10 @@ from synthetic import drawn_crop, write_crops, write_shard
 from torch import nn
 
 from spiralage import weights
+from spiralage.cli import main
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row
-from spiralage.errors import DatasetError
+from spiralage.errors import DatasetError, OptionError
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import fill_hidden, make_spiral
 from spiralage.restoration.spiral import spiral
@@ -74,10 +75,13 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Crops:
     return write_shard(tmp_path_factory.mktemp("crops") / "many", rows, [drawn_crop(i, rng) for i in range(FACES)])
 
 
-def test_twins_are_written_beside_the_networks(faces: Crops, tmp_path: Path) -> None:
+def test_twins_are_written_beside_the_networks(
+    faces: Crops, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copy(str(weights.folder() / "manifest.toml"), tmp_path)
-    paths = list(quantise(faces, tmp_path))
-    assert [path.name for path in paths] == [f"{name}{INT8}.onnx" for name in TWINS]
+    assert main(["quantise", "--crops", str(faces.folder), "-o", str(tmp_path)]) == 0
+    paths = [Path(line) for line in capsys.readouterr().out.split()]
+    assert paths == [tmp_path / f"{name}{INT8}.onnx" for name in TWINS]
     shipped, manifest = weights.manifest(), weights.manifest(tmp_path)
     for name, path in zip(TWINS, paths, strict=True):
         entry, usual = manifest[path.stem], shipped[name]
@@ -91,6 +95,19 @@ def test_too_few_faces_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"16 training faces, {FACES} are needed"):
         next(quantise(crops, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["crops"]
+
+
+def test_faces_of_another_set_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds crops of fgnet, not of utkface"):
+        next(quantise(write_crops(tmp_path / "crops", "fgnet"), tmp_path))
+
+
+def test_a_folder_of_other_networks_is_refused(faces: Crops, tmp_path: Path) -> None:
+    text = (weights.folder() / "manifest.toml").read_text(encoding="utf-8")
+    (tmp_path / "manifest.toml").write_text(text.replace(weights.manifest()["imagine"].sha256, "0" * 64))
+    with pytest.raises(OptionError, match="holds another imagine"):
+        next(quantise(faces, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.toml"]
 
 
 def restored(engine: str, crops: Pixels) -> Pixels:

@@ -236,7 +236,10 @@ def export(
     kind: Annotated[KindChoice, typer.Option(help="what was trained")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = WEIGHTS_FOLDER,
 ) -> None:
-    """Put a finished run's network into the weights folder, pinned by its SHA-256; an int8 twin of another one goes."""
+    """Put a finished run's network into the weights folder, pinned by its SHA-256.
+
+    The int8 twin of what it replaces is deleted.
+    """
     need_train_extra()
     from spiralage.training.export import export_run
 

@@ -15,7 +15,7 @@ from spiralage.files import replacing
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
-from spiralage.runtime import engine_from_environment
+from spiralage.runtime import engine_from_environment, shipped_as
 from spiralage.types import CROP_SIZE, Mask, Pixels
 
 BATCH = 64
@@ -59,9 +59,11 @@ class Condition:
         """Changes with what fills: every shipped file that the restorer reads, its own version, what runs it."""
         if self.restorer is None:
             return ""
-        known = weights.manifest()
-        parts = [*(known[name].sha256 for name in self.restorer.networks), getattr(self.restorer, "version", "")]
-        return hashlib.sha256(" ".join([*parts, engine_from_environment()]).encode()).hexdigest()[:12]
+        known, engine = weights.manifest(), engine_from_environment()
+        parts = [known[shipped_as(name, engine)].sha256 for name in self.restorer.networks]
+        return hashlib.sha256(" ".join([*parts, getattr(self.restorer, "version", ""), engine]).encode()).hexdigest()[
+            :12
+        ]
 
     def apply(self, crops: Pixels) -> Pixels:
         """(N, 256, 256, 3) uint8 RGB as a network is to see them; the paper's mask hides."""

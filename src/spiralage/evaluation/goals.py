@@ -50,7 +50,7 @@ SPIRAL_OR_MASKED = MappingProxyType(
     {"recipe": "lopo-paper", "trained_on": "unmasked", "condition": "restored_spiral", "against": "masked_none"}
 )
 
-PLAIN, ORT, FP32, INT8 = (
+PYTORCH, ORT, OPENVINO, OPENVINO_INT8 = (
     f"ours, {how}" for how in ("PyTorch fp32", "ONNX Runtime fp32", "OpenVINO fp32", "OpenVINO int8")
 )
 
@@ -63,8 +63,8 @@ def _faster(batch: int) -> tuple[Goal, ...]:
     """How many times as fast as the plain loop, which takes pictures one by one."""
     pictures = "a picture alone" if batch == 1 else f"{batch} pictures at once"
     return (
-        Goal(f"SpiralNet's speed, {pictures}: PyTorch, fp32", "speed.csv", _way(PLAIN, batch), 1.5, "ratio", True),
-        Goal(f"the same, {pictures}: OpenVINO, int8", "speed.csv", _way(INT8, batch), 6, "ratio", True),
+        Goal(f"SpiralNet's speed, {pictures}: PyTorch, fp32", "speed.csv", _way(PYTORCH, batch), 1.5, "ratio", True),
+        Goal(f"the same, {pictures}: OpenVINO, int8", "speed.csv", _way(OPENVINO_INT8, batch), 6, "ratio", True),
     )
 
 
@@ -81,8 +81,8 @@ GOALS = (
     Goal("the same less masked, upper end of the 95 % interval", "paired.csv", SPIRAL_OR_MASKED, 0, "high"),
     *_faster(16),
     *_faster(1),
-    *map(_same, (PLAIN, ORT, FP32)),
-    Goal("OpenVINO int8: PSNR to the plain loop, dB", "speed.csv", _way(INT8, 16), 40, "psnr", True),
+    *map(_same, (PYTORCH, ORT, OPENVINO)),
+    Goal("OpenVINO int8: PSNR to the plain loop, dB", "speed.csv", _way(OPENVINO_INT8, 16), 40, "psnr", True),
 )
 
 HEAD = """# Goals

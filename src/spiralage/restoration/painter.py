@@ -122,7 +122,7 @@ def to_crops(pictures: Floats) -> Pixels:
     crops: Pixels = np.empty((len(pictures), CROP_SIZE, CROP_SIZE, 3), np.uint8)
     for crop, picture in zip(crops, pictures, strict=True):
         large = cv2.resize(picture.transpose(1, 2, 0), (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_LINEAR)
-        cv2.convertScaleAbs(np.maximum(large, 0), crop, 255)  # rounds, and saturates above
+        crop[:] = cv2.convertScaleAbs(np.clip(large, 0, 1), alpha=255)  # rounds to even, as NumPy does
     return crops
 
 

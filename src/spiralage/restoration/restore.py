@@ -179,4 +179,4 @@ def fill_hidden(restorer: Restorer, crops: Pixels, hidden: Mask) -> Pixels:
     The restorer never sees a hidden pixel: they are 0 in what it is given.
     """
     where = hidden[..., None]
-    return np.where(where, restorer.fill(crops * ~where, hidden), crops)
+    return np.where(where, restorer.fill(crops * np.logical_not(where), hidden), crops)

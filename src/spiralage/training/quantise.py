@@ -1,7 +1,7 @@
 """``spiralage quantise``: the shipped networks that restore → twins in int8, beside them in ``weights/``.
 
 Weights and activations are rounded to 8 bits by scales that are found on faces whose restoration is watched (static
-quantisation). What touches a picture stays float32: its few channels cost little, and its rounding shows most.
+quantisation). What touches a picture isn't rounded: its few channels cost little, and its rounding shows most.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +20,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from spiralage import weights
 from spiralage.datasets.crops import Crops
-from spiralage.errors import DatasetError
+from spiralage.errors import DatasetError, OptionError
 from spiralage.files import write_bytes
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
 from spiralage.restoration.painter import Modulation, OnnxPainter
@@ -86,8 +85,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def at_pictures(graph: Any) -> list[str]:
-    """The convolutions of a graph that take or make few channels."""
+def at_pictures(graph: onnx.GraphProto) -> list[str]:
+    """The convolutions of a graph that take or make few channels; grouped ones, of few a group, count as such."""
     shapes = {value.name: numpy_helper.to_array(value).shape for value in graph.initializer}
     nodes = (node for node in graph.node if node.op_type in CONVOLUTIONS)
     return [node.name for node in nodes if min(shapes[node.input[1]][:2]) < FEW]
@@ -130,6 +129,8 @@ def watch(faces: Pixels, seed: int = 0) -> dict[str, list[Inputs]]:
 def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
     """Write the int8 twins of the shipped ImagineGAN and slice network, ``NAME-int8``, and enter them in the manifest.
 
+    A twin's entry tells where the network itself comes from.
+
     Args:
         crops: aligned crops; training faces, evenly spread, are taken.
         folder: the weights folder.
@@ -139,14 +140,18 @@ def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
         Every file, when it is written.
 
     Raises:
-        DatasetError: too few training faces.
+        DatasetError: too few training faces, or other ones than the networks learned from.
+        OptionError: the folder holds other networks than this installation.
     """
+    crops.check_data("utkface")
     training = crops.indices("train")
     if len(training) < FACES:
         raise DatasetError(f"{crops.folder} has {len(training)} training faces, {FACES} are needed; take other crops")
     faces = crops.take(training[np.linspace(0, len(training) - 1, FACES).astype(int)])
     for name, seen in watch(faces, seed).items():
         entry, path = weights.manifest()[name], folder / f"{name}{INT8}.onnx"
+        if weights.manifest(folder).get(name) != entry:
+            raise OptionError(f"{folder} holds another {name} than this installation's; choose its weights folder")
         write_bytes(path, to_int8(weights.read(name), seen))
         enter(folder / "manifest.toml", path, f"{entry.kind} int8", entry.model_dump())
         yield path
