@@ -50,6 +50,8 @@ from spiralage.types import Floats, Mask, Pixels
 
 REFERENCE, OURS = "reference loop, PyTorch fp32", "ours, PyTorch fp32"
 BATCHES = (1, 16)
+SETTLE_S = 0.2
+"""Before a way's turn: the last one's threads wait busily for more work, for a while."""
 QUANTISED = ("imagine", "slices-paint")
 Fill = Callable[[Pixels, Mask], Pixels]
 
@@ -167,6 +169,7 @@ def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> 
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, fill in ways.items():
+            time.sleep(SETTLE_S)
             seconds[way].append(_seconds(lambda: fill(crops, hidden)))  # noqa: B023  # called at once
     return seconds
 
