@@ -176,7 +176,7 @@ def test_the_papers_spiral_net_has_its_sizes() -> None:
 def test_a_perceptual_loss_and_its_network_go_together(tmp_path: Path) -> None:
     text = (RECIPES / "slices.toml").read_text(encoding="utf-8")
     for old, new in (
-        ("style = 250.0", "style = 250.0\nperceptual = 1"),
+        ("[loss]", "[loss]\nperceptual = 1"),
         ("batch = 4", 'batch = 4\nperceptual_features = "best"'),
     ):
         with pytest.raises(RecipeError, match="give both or neither"):
