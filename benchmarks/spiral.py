@@ -43,6 +43,7 @@ from spiralage.runtime import INT8
 from spiralage.training.features import STYLE_BLOCK
 from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import channels_last
+from spiralage.training.quantise import NETWORKS
 from spiralage.training.restorers import TorchImaginer, TorchPainter
 from spiralage.training.slices import load_slice_gan, vgg_with
 from spiralage.training.unpack import unpack
@@ -52,7 +53,6 @@ REFERENCE, OURS = "reference loop, PyTorch fp32", "ours, PyTorch fp32"
 BATCHES = (1, 16)
 SETTLE_S = 0.2
 """Before a way's turn: the last one's threads wait busily for more work, for a while."""
-QUANTISED = ("imagine", "slices-paint")
 Fill = Callable[[Pixels, Mask], Pixels]
 
 
@@ -238,7 +238,7 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     Raises:
         ModelFileError: a network has no int8 twin: its way would measure something else.
     """
-    for name in QUANTISED:
+    for name in NETWORKS:
         weights.read(f"{name}{INT8}")
     bf16, fp32 = matrix_rate(torch.bfloat16), matrix_rate(torch.float32)
     ways = {way: make() for way, make in make_ways(runs, threads).items()}

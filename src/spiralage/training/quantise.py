@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -29,6 +28,8 @@ from spiralage.runtime import INT8, Inputs
 from spiralage.training.export import enter
 from spiralage.types import Floats, Mask, Pixels
 
+NETWORKS = ("imagine", "slices-paint")
+"""The shipped networks that get a twin."""
 CONVOLUTIONS = ["Conv", "ConvTranspose"]
 FEW = 8
 """A convolution with fewer channels on either side touches a picture."""
@@ -87,7 +88,7 @@ def _quiet() -> Iterator[None]:
 
 def at_pictures(graph: onnx.GraphProto) -> list[str]:
     """The convolutions of a graph that take or make few channels; grouped ones, of few a group, count as such."""
-    shapes = {value.name: numpy_helper.to_array(value).shape for value in graph.initializer}
+    shapes = {value.name: value.dims for value in graph.initializer}
     nodes = (node for node in graph.node if node.op_type in CONVOLUTIONS)
     return [node.name for node in nodes if min(shapes[node.input[1]][:2]) < FEW]
 
@@ -147,11 +148,13 @@ def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
     training = crops.indices("train")
     if len(training) < FACES:
         raise DatasetError(f"{crops.folder} has {len(training)} training faces, {FACES} are needed; take other crops")
+    shipped, there = weights.manifest(), weights.manifest(folder)
+    for name in NETWORKS:
+        if there.get(name) != shipped[name]:
+            raise OptionError(f"{folder} holds another {name} than this installation's; choose its weights folder")
     faces = crops.take(training[np.linspace(0, len(training) - 1, FACES).astype(int)])
     for name, seen in watch(faces, seed).items():
-        entry, path = weights.manifest()[name], folder / f"{name}{INT8}.onnx"
-        if weights.manifest(folder).get(name) != entry:
-            raise OptionError(f"{folder} holds another {name} than this installation's; choose its weights folder")
+        entry, path = shipped[name], folder / f"{name}{INT8}.onnx"
         write_bytes(path, to_int8(weights.read(name), seen))
         enter(folder / "manifest.toml", path, f"{entry.kind} int8", entry.model_dump())
         yield path
