@@ -86,7 +86,7 @@ def test_from_the_archive_to_the_shipped_file(
 def test_a_constant_predictor_is_measured_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synthetic import age_recipe, write_crops
 
-    from spiralage.evaluation.utkface import evaluate_utkface
+    from spiralage.evaluation.protocols.holdout import evaluate_utkface
     from spiralage.training.age import train_age
 
     use_tiny_backbones(monkeypatch)

@@ -11,7 +11,7 @@ from pathlib import Path
 from spiralage.errors import InputError, MissingExtraError
 from spiralage.faces.detect import DetectorName
 from spiralage.files import write_bytes, write_text
-from spiralage.occlusion.find import nothing_hidden
+from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
 from spiralage.report.figure import draw_figure

@@ -16,7 +16,7 @@ from spiralage.faces.align import align
 from spiralage.faces.detect import DetectorName, make_detector
 from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
 from spiralage.image_io import load_photo, photo_from_image
-from spiralage.occlusion.find import find_occlusion
+from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import RestorerName, make_restorer, restore
 from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport, Pixels
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spiralage.evaluation.paired import PairedRow, paired_rows, write_paired
-from spiralage.evaluation.table1 import TableRow, merge_rows
+from spiralage.evaluation.tables import TableRow, merge_rows
 
 ROW = TableRow("x", "y, unmasked", "original", "", 1, 1, 1, 1, 1, 4, 2, "try", 5, "abc", "cpu")
 MASKED = replace(ROW, trained_on="y, masked", commit="def")

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from spiralage.evaluation.lopo import Predictions
 from spiralage.evaluation.plots import draw_calibration, draw_cumulative_score, draw_error_by_age, write_plots
+from spiralage.evaluation.protocols.lopo import Predictions
 from spiralage.training.config import Block
 
 

@@ -34,12 +34,12 @@ def evaluate_utkface(
     """MAE on UTKFace: original, masked by the paper's mask, and restored by every restorer."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.evaluation import utkface
+    from spiralage.evaluation.protocols import holdout
 
     set_threads(threads)
     with progress_bar("images") as update:
-        rows = utkface.evaluate_utkface(runs, Crops(crops or CACHE / "utkface"), split=split, progress=update)
-    utkface.write_results(rows, output)
+        rows = holdout.evaluate_utkface(runs, Crops(crops or CACHE / "utkface"), split=split, progress=update)
+    holdout.write_results(rows, output)
     for row in rows:
         results.print(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 
@@ -61,8 +61,9 @@ def evaluate_lopo(
     need_train_extra()
     from spiralage.cli.research import data_crops
     from spiralage.datasets.crops import Crops, is_complete
-    from spiralage.evaluation import lopo, table1
+    from spiralage.evaluation import tables
     from spiralage.evaluation.paired import write_paired
+    from spiralage.evaluation.protocols import lopo
     from spiralage.training.config import LopoRecipe, load_recipe
 
     set_threads(threads)
@@ -74,7 +75,7 @@ def evaluate_lopo(
     plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial)
     with progress_bar(settings.name) as update:
         lopo.run_lopo(plan, workers=workers, progress=update)
-    for row in table1.write_all(plan, Crops(crops), output):
+    for row in tables.write_all(plan, Crops(crops), output):
         results.print(
             f"{row.estimator:24} {row.trained_on:44} {row.condition:9} {row.restorer:12} "
             f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}",
@@ -102,7 +103,7 @@ def evaluate_restore(
 ) -> None:
     """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer."""
     need_train_extra()
-    from spiralage.evaluation import restoration
+    from spiralage.evaluation.protocols import restoration
     from spiralage.files import check_writable
     from spiralage.training.restorers import RunRestorer
 

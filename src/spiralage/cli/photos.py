@@ -17,8 +17,8 @@ from spiralage.errors import ModelFileError, OptionError
 from spiralage.faces.landmarks import LandmarkerName
 from spiralage.files import check_writable, write_text
 from spiralage.image_io import list_pictures, save_picture
-from spiralage.occlusion.draw import OCCLUDERS, OccluderName, full_landmarks
-from spiralage.occlusion.find import find_occlusion, nothing_hidden
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, full_landmarks
+from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
 from spiralage.report import page, records

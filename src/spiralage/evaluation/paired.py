@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from spiralage.evaluation.metrics import bootstrap_mae
-from spiralage.evaluation.table1 import TableRow, read_rows, write_csv
+from spiralage.evaluation.tables import TableRow, read_rows, write_csv
 from spiralage.types import Doubles
 
 AGAINST = ("masked_none", "restored_imagine", "restored_spiral")

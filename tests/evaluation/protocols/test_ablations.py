@@ -13,9 +13,9 @@ from spiral_runs import change_weights, one_step_recipe, train_spiral
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
-from spiralage.evaluation import lopo
 from spiralage.evaluation.conditions import all_conditions
-from spiralage.evaluation.lopo import Plan, read_predictions, run_lopo
+from spiralage.evaluation.protocols import lopo
+from spiralage.evaluation.protocols.lopo import Plan, read_predictions, run_lopo
 from spiralage.training.config import LopoRecipe
 from spiralage.training.slices import train_slices
 

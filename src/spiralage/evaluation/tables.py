@@ -14,7 +14,6 @@ import numpy as np
 
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
-from spiralage.evaluation.lopo import Plan, Predictions, persons_of, pictures_of, read_predictions
 from spiralage.evaluation.metrics import (
     bootstrap_mae,
     cumulative_probability,
@@ -23,6 +22,7 @@ from spiralage.evaluation.metrics import (
     mean_absolute_error,
 )
 from spiralage.evaluation.plots import write_plots
+from spiralage.evaluation.protocols.lopo import Plan, Predictions, persons_of, pictures_of, read_predictions
 from spiralage.files import write_text
 from spiralage.types import Doubles
 

@@ -12,8 +12,8 @@ from people import write_people
 
 from spiralage.datasets.crops import Crops
 from spiralage.evaluation.conditions import all_conditions
-from spiralage.evaluation.lopo import Plan, Predictions
-from spiralage.evaluation.table1 import (
+from spiralage.evaluation.protocols.lopo import Plan, Predictions
+from spiralage.evaluation.tables import (
     TableRow,
     constant_estimates,
     merge_rows,

@@ -11,7 +11,7 @@ import torch
 from synthetic import drawn_crop
 
 from spiralage.age.backbones import AgeNetwork, make_backbone
-from spiralage.evaluation.pictures import (
+from spiralage.evaluation.image_metrics import (
     MOST_PSNR,
     activations,
     frechet_distance,

@@ -13,9 +13,9 @@ import numpy as np
 from spiralage import weights
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import DatasetError
-from spiralage.evaluation.pictures import MOST_PSNR, Nearness, activations, frechet_distance, nearness
-from spiralage.evaluation.table1 import write_csv
-from spiralage.evaluation.utkface import Origin
+from spiralage.evaluation.image_metrics import MOST_PSNR, Nearness, activations, frechet_distance, nearness
+from spiralage.evaluation.protocols.holdout import Origin
+from spiralage.evaluation.tables import write_csv
 from spiralage.files import write_text
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
 from spiralage.provenance import commit, hardware

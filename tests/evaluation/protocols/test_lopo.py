@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError, DatasetError, ModelFileError
-from spiralage.evaluation import lopo
 from spiralage.evaluation.conditions import all_conditions
-from spiralage.evaluation.lopo import Plan, pictures_of, read_predictions, run_lopo
-from spiralage.evaluation.table1 import read_rows
+from spiralage.evaluation.protocols import lopo
+from spiralage.evaluation.protocols.lopo import Plan, pictures_of, read_predictions, run_lopo
+from spiralage.evaluation.tables import read_rows
 from spiralage.faces import detect
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.training.age import build_age_network, load_age_network
@@ -165,7 +165,7 @@ def test_the_table_has_a_row_for_every_condition_of_both_blocks(experiment: Expe
     constant, *rows = read_csv(path)
     assert list(constant) == COLUMNS
     assert constant["estimator"] == "constant"
-    # By hand: others' medians are 18, 29 and 18 years; see test_table1.py.
+    # By hand: others' medians are 18, 29 and 18 years; see test_tables.py.
     assert [constant[name] for name in ("mae", "mae_by_person", "cs5")] == ["16.333", "16.422", "0.0833"]
     conditions = [(c.name, c.filled_by) for c in all_conditions()]
     assert [(row["condition"], row["restorer"]) for row in rows] == 2 * conditions

@@ -16,9 +16,9 @@ from spiralage import weights
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, DatasetError
-from spiralage.evaluation import restoration
-from spiralage.evaluation.pictures import MOST_PSNR
-from spiralage.evaluation.restoration import (
+from spiralage.evaluation.image_metrics import MOST_PSNR
+from spiralage.evaluation.protocols import restoration
+from spiralage.evaluation.protocols.restoration import (
     PUBLISHED,
     WINDOWS,
     Faces,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spiralage.occlusion import draw
-from spiralage.occlusion.draw import OCCLUDERS, OccluderName, full_landmarks
+from spiralage.occlusion import occluders as draw
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, full_landmarks
 from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Landmarks, Mask
 
 NAMES = list(OCCLUDERS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spiralage.faces.align import align
-from spiralage.occlusion.find import find_occlusion, nothing_hidden
+from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.types import AlignedFace, Box, Face, Photo
 
 

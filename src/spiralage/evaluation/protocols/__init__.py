@@ -1,0 +1,1 @@
+"""Protocols: how networks are measured, one file each."""
