@@ -28,25 +28,25 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spiralage import weights
-from spiralage.age.vgg import WIDENING, convolutions
 from spiralage.demo import portrait
+from spiralage.export.import_weights import import_weights
+from spiralage.export.quantise import NETWORKS
 from spiralage.faces.align import align
 from spiralage.faces.detect import make_detector
 from spiralage.faces.landmarks import make_landmarker, with_landmarks
 from spiralage.files import write_text
+from spiralage.networks.backbones.vgg import WIDENING, convolutions
+from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.painter import Modulation
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
-from spiralage.restoration.slices import SliceGAN
 from spiralage.runtime import INT8
 from spiralage.training.features import STYLE_BLOCK
-from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import channels_last
-from spiralage.training.quantise import NETWORKS
 from spiralage.training.restorers import TorchImaginer, TorchPainter
-from spiralage.training.slices import load_slice_gan, vgg_with
-from spiralage.training.unpack import unpack
+from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.training.tasks.slices import load_slice_gan, vgg_with
 from spiralage.types import Floats, Mask, Pixels
 
 REFERENCE, OURS = "reference loop, PyTorch fp32", "ours, PyTorch fp32"
@@ -319,7 +319,7 @@ def main(
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         for name in ("imagine", "slices"):
-            unpack(name, recipes, Path(folder) / name)
+            import_weights(name, recipes, Path(folder) / name)
         rows = bench(Path(folder), threads, rounds)
     write(rows, output)
     print(page(rows))

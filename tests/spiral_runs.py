@@ -9,12 +9,12 @@ import torch
 from synthetic import age_recipe, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
 
 from spiralage.datasets.crops import Crops
-from spiralage.training.age import train_age
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.config import SliceRecipe
-from spiralage.training.imagine import train_imagine
 from spiralage.training.loop import WEIGHTS
-from spiralage.training.slices import train_slices
+from spiralage.training.recipes import SliceRecipe
+from spiralage.training.tasks.age import train_age
+from spiralage.training.tasks.imagine import train_imagine
+from spiralage.training.tasks.slices import train_slices
 
 
 def one_step_recipe(name: str = "tiny-slices") -> SliceRecipe:

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from spiralage.age.backbones import Backbone, BackboneName, CompactNet, make_backbone
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
-from spiralage.training import age
-from spiralage.training.config import AgeRecipe, ImagineRecipe, SliceRecipe
+from spiralage.networks.backbones import Backbone, BackboneName, CompactNet, make_backbone
+from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
+from spiralage.training.tasks import age
 from spiralage.types import Pixels
 
 SPLITS: tuple[Split, ...] = ("train",) * 16 + ("val",) * 4 + ("test",) * 2

@@ -87,7 +87,7 @@ def test_a_constant_predictor_is_measured_by_hand(tmp_path: Path, monkeypatch: p
     from synthetic import age_recipe, write_crops
 
     from spiralage.evaluation.protocols.holdout import evaluate_utkface
-    from spiralage.training.age import train_age
+    from spiralage.training.tasks.age import train_age
 
     use_tiny_backbones(monkeypatch)
     crops = write_crops(tmp_path / "crops")

@@ -10,7 +10,6 @@ import skimage.metrics
 import torch
 from synthetic import drawn_crop
 
-from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.evaluation.image_metrics import (
     MOST_PSNR,
     activations,
@@ -20,6 +19,8 @@ from spiralage.evaluation.image_metrics import (
     psnr,
     ssim_map,
 )
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import make_backbone
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.features import age_features
 from spiralage.types import Doubles, Pixels

@@ -12,7 +12,7 @@ from PIL import Image
 
 from spiralage.evaluation.plots import draw_calibration, draw_cumulative_score, draw_error_by_age, write_plots
 from spiralage.evaluation.protocols.lopo import Predictions
-from spiralage.training.config import Block
+from spiralage.training.recipes import Block
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from spiralage.evaluation.tables import (
     write_page,
     write_predictions,
 )
-from spiralage.training.config import Block, LopoRecipe
+from spiralage.training.recipes import Block, LopoRecipe
 from spiralage.types import Floats
 
 ROW = TableRow(

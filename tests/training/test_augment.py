@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spiralage.age.backbones import AgeNetwork, AlexNet
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import AlexNet
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import compress_some, cover_some
 from spiralage.types import Pixels

@@ -15,11 +15,11 @@ import torch
 from synthetic import write_crops
 from torch import Tensor, nn
 
-from spiralage.age.mobilenet import MobileNet
 from spiralage.datasets.crops import Crops
-from spiralage.training.age import load_age_network, train_age
-from spiralage.training.config import AgeRecipe, load_recipe
+from spiralage.networks.backbones.mobilenet import MobileNet
 from spiralage.training.loop import WEIGHTS
+from spiralage.training.recipes import AgeRecipe, load_recipe
+from spiralage.training.tasks.age import load_age_network, train_age
 
 # What the console script does; the launcher starts it once more, with the same arguments.
 SCRIPT = """

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from spiralage.age.backbones import AgeNetwork, BackboneName, make_backbone
-from spiralage.age.vgg import VGG, convolutions
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
-from spiralage.restoration.slices import statistics
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import BackboneName, make_backbone
+from spiralage.networks.backbones.vgg import VGG, convolutions
+from spiralage.networks.restorers.slices import statistics
 from spiralage.training import features
 from spiralage.training.features import age_features, imagenet_features, imagenet_file, load_features
 

@@ -14,13 +14,13 @@ from lightning_fabric import Fabric
 from synthetic import write_crops
 from torch import Tensor, nn
 
-from spiralage.age.backbones import AgeNetwork, CompactNet
-from spiralage.age.mobilenet import MobileNet
 from spiralage.datasets.crops import Crops
 from spiralage.errors import RecipeError
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import CompactNet
+from spiralage.networks.backbones.mobilenet import MobileNet
 from spiralage.occlusion.window import paper_mask
 from spiralage.training import fine_tune as module
-from spiralage.training.config import FineTuning
 from spiralage.training.fine_tune import (
     Halves,
     fine_tune,
@@ -31,6 +31,7 @@ from spiralage.training.fine_tune import (
 )
 from spiralage.training.loop import make_fabric, set_learning_rate
 from spiralage.training.losses import make_age_loss
+from spiralage.training.recipes import FineTuning
 from spiralage.types import Pixels
 
 STILL = {"rotation_degrees": 0, "shift": 0, "scale": 0, "colour": 0, "gray": 0, "blur": 0, "jpeg": 0}

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.nn import functional as F
 
-from spiralage.training.config import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.training.losses import (
     adversarial_loss,
     distribution_loss,
@@ -22,6 +21,7 @@ from spiralage.training.losses import (
     perceptual_loss,
     style_loss,
 )
+from spiralage.training.recipes import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.types import Doubles
 
 

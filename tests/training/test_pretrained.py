@@ -14,13 +14,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from synthetic import age_recipe, use_tiny_backbones, write_crops
 from torch import Tensor
 
-from spiralage.age.backbones import AgeNetwork
-from spiralage.age.mobilenet import STAGES, MobileNet
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, ModelFile, model_path
-from spiralage.training import age, pretrained
-from spiralage.training.age import load_age_network, train_age
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones.mobilenet import STAGES, MobileNet
+from spiralage.training import pretrained
 from spiralage.training.pretrained import Floats, faceres_weights, learned_from, mobilenet_weights, read_tfjs
+from spiralage.training.tasks import age
+from spiralage.training.tasks.age import load_age_network, train_age
 
 Array = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]

@@ -12,16 +12,16 @@ from spiral_runs import change_weights, train_spiral
 from synthetic import drawn_crop
 
 from spiralage.errors import CheckpointError
+from spiralage.export.onnx import imagine_onnx, slices_onnx
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
 from spiralage.restoration import painter
 from spiralage.restoration.painter import Modulation, OnnxPainter, walk_spiral
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.runtime import BATCH, Engine, Session, load_session
-from spiralage.training.export import imagine_onnx, slices_onnx
-from spiralage.training.imagine import draw_window, load_imaginer, mirror_some
 from spiralage.training.loop import make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchPainter
-from spiralage.training.slices import load_slice_gan, make_batch
+from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
+from spiralage.training.tasks.slices import load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
 
 EXACT = 1e-4

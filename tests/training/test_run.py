@@ -17,7 +17,6 @@ from torch import nn
 from spiralage.errors import CheckpointError, RecipeError
 from spiralage.training import loop
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.config import Optimiser
 from spiralage.training.loop import (
     NOTE_EVERY,
     Run,
@@ -28,6 +27,7 @@ from spiralage.training.loop import (
     set_learning_rate,
     share_of,
 )
+from spiralage.training.recipes import Optimiser
 
 
 class Clock:

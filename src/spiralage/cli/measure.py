@@ -64,7 +64,7 @@ def evaluate_lopo(
     from spiralage.evaluation import tables
     from spiralage.evaluation.paired import write_paired
     from spiralage.evaluation.protocols import lopo
-    from spiralage.training.config import LopoRecipe, load_recipe
+    from spiralage.training.recipes import LopoRecipe, load_recipe
 
     set_threads(threads)
     settings = load_recipe(recipe, LopoRecipe)

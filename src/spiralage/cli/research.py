@@ -30,7 +30,7 @@ from spiralage.files import printable
 
 if TYPE_CHECKING:
     from spiralage.datasets.crops import Crops
-    from spiralage.training.config import AgeRecipe
+    from spiralage.training.recipes import AgeRecipe
 
 KindChoice: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
@@ -61,7 +61,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(evaluate, name="evaluate")
     app.command()(export)
     app.command()(quantise)
-    app.command()(unpack)
+    app.command()(import_weights)
 
 
 def data_crops(
@@ -134,8 +134,8 @@ def train_age(
     """
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.training import age
-    from spiralage.training.config import AgeRecipe, load_recipe
+    from spiralage.training.recipes import AgeRecipe, load_recipe
+    from spiralage.training.tasks import age
 
     settings = load_recipe(recipe, AgeRecipe)
     faces = Crops(crops or CACHE / settings.data)
@@ -177,8 +177,8 @@ def train_imagine(
     """Train an ImagineGAN; called again, it goes on from the last checkpoint."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.training import imagine
-    from spiralage.training.config import ImagineRecipe, load_recipe
+    from spiralage.training.recipes import ImagineRecipe, load_recipe
+    from spiralage.training.tasks import imagine
 
     settings = load_recipe(recipe, ImagineRecipe)
     faces = Crops(crops or CACHE / settings.data)
@@ -197,8 +197,8 @@ def train_slices(
     """Train a SliceGAN; called again, it goes on from the last checkpoint."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.training import slices
-    from spiralage.training.config import SliceRecipe, load_recipe
+    from spiralage.training.recipes import SliceRecipe, load_recipe
+    from spiralage.training.tasks import slices
 
     settings = load_recipe(recipe, SliceRecipe)
     faces = Crops(crops or CACHE / settings.data)
@@ -223,7 +223,7 @@ def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:
     """Average the training faces and their landmarks."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.training.mean_face import train_mean_face as average
+    from spiralage.training.tasks.mean_face import train_mean_face as average
 
     with progress_bar("mean face") as update:
         path = average(Crops(crops or CACHE / "utkface"), run or Path("runs/mean-face"), progress=_noting(update))
@@ -241,7 +241,7 @@ def export(
     The int8 twin of what it replaces is deleted.
     """
     need_train_extra()
-    from spiralage.training.export import export_run
+    from spiralage.export.onnx import export_run
 
     for path in export_run(run, output, name, kind):
         results.print(str(path), soft_wrap=True)
@@ -254,20 +254,20 @@ def quantise(
     """Put int8 twins of the shipped networks that restore into the weights folder, for the engine openvino-int8."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.training.quantise import quantise as write_twins
+    from spiralage.export.quantise import quantise as write_twins
 
     for path in write_twins(Crops(crops or CACHE / "utkface"), output):
         results.print(str(path), soft_wrap=True)
 
 
-def unpack(
+def import_weights(
     name: Annotated[str, typer.Argument(help="a shipped network, see: spiralage models")],
     recipes: Annotated[Path, typer.Option(help="the folder with its recipe")] = Path("recipes"),
     run: RunFolder = None,
 ) -> None:
     """Put a shipped network back into a run's folder, to train on from or to build on."""
     need_train_extra()
-    from spiralage.training.unpack import unpack as write_run
+    from spiralage.export.import_weights import import_weights as write_run
 
     folder = run or Path("runs") / name
     write_run(name, recipes, folder)

@@ -11,8 +11,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spiralage.datasets.crops import Crops
-from spiralage.training.age import Progress
-from spiralage.training.config import ImagineRecipe, SliceRecipe
 from spiralage.training.loop import (
     Run,
     batch_at,
@@ -23,6 +21,8 @@ from spiralage.training.loop import (
     seed_step,
     set_learning_rate,
 )
+from spiralage.training.recipes import ImagineRecipe, SliceRecipe
+from spiralage.training.tasks.age import Progress
 from spiralage.types import Pixels
 
 LOG_EVERY = 50  # steps

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
-from spiralage.training.config import Augmentation
+from spiralage.training.recipes import Augmentation
 from spiralage.types import CROP_SIZE, Pixels
 
 JPEG_QUALITY = (20, 90)

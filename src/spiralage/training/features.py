@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiralage.age.backbones import AgeNetwork
-from spiralage.age.vgg import VGG, convolutions, folded
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.files import sha256_of
-from spiralage.restoration.slices import StyleEncoder
-from spiralage.training.age import load_age_network
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones.vgg import VGG, convolutions, folded
+from spiralage.networks.restorers.slices import StyleEncoder
+from spiralage.training.tasks.age import load_age_network
 
 IMAGENET = "vgg19"
 """The recipe value that asks for ImageNet's VGG19 instead of an age network."""

@@ -20,14 +20,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.age.backbones import AgeNetwork
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import RecipeError
 from spiralage.files import replacing
+from spiralage.networks.age import AgeNetwork
 from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
-from spiralage.training.config import FineTuning
 from spiralage.training.loop import batch_at, clip_gradients, make_optimiser, seed_step, set_learning_rate
 from spiralage.training.losses import make_age_loss
+from spiralage.training.recipes import FineTuning
 from spiralage.types import Pixels
 
 Halves: TypeAlias = npt.NDArray[np.float16]

@@ -26,7 +26,7 @@ from spiralage.errors import CheckpointError, DatasetError, OptionError, RecipeE
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
-from spiralage.training.config import Optimiser, Recipe, TrainingRecipe
+from spiralage.training.recipes import Optimiser, Recipe, TrainingRecipe
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spiralage.training.config import CrossEntropy, DistributionLearning, MeanVariance
+from spiralage.training.recipes import CrossEntropy, DistributionLearning, MeanVariance
 
 AgeLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 

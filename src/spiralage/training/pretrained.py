@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from spiralage.age.backbones import AgeNetwork
-from spiralage.age.mobilenet import STAGES
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones.mobilenet import STAGES
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
-from spiralage.restoration.imagine import CropImaginer
+from spiralage.networks.restorers.imagine import CropImaginer
+from spiralage.networks.restorers.slices import SliceGAN, context_view
 from spiralage.restoration.painter import Modulation
 from spiralage.restoration.restore import Spiral
-from spiralage.restoration.slices import SliceGAN, context_view
 from spiralage.runtime import BATCH
-from spiralage.training.imagine import load_imaginer
 from spiralage.training.loop import WEIGHTS
-from spiralage.training.slices import load_slice_gan
+from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import Floats, Mask, Pixels
 
 

@@ -16,8 +16,8 @@ from spiralage.errors import CheckpointError
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import lopo
 from spiralage.evaluation.protocols.lopo import Plan, read_predictions, run_lopo
-from spiralage.training.config import LopoRecipe
-from spiralage.training.slices import train_slices
+from spiralage.training.recipes import LopoRecipe
+from spiralage.training.tasks.slices import train_slices
 
 LABEL = "restored tiny-slices"
 

@@ -29,10 +29,10 @@ from spiralage.evaluation.protocols.lopo import Plan, pictures_of, read_predicti
 from spiralage.evaluation.tables import read_rows
 from spiralage.faces import detect
 from spiralage.faces.dlib_faces import DlibDetector
-from spiralage.training.age import build_age_network, load_age_network
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.config import LopoRecipe, load_recipe
 from spiralage.training.loop import RECORD, WEIGHTS
+from spiralage.training.recipes import LopoRecipe, load_recipe
+from spiralage.training.tasks.age import build_age_network, load_age_network
 from spiralage.types import Pixels
 
 COLUMNS = [

@@ -33,7 +33,7 @@ from spiralage.evaluation.protocols.restoration import (
 from spiralage.restoration.baselines import Blank, MeanFace
 from spiralage.restoration.restore import RESTORERS, Restorer
 from spiralage.training import restorers
-from spiralage.training.age import train_age
+from spiralage.training.tasks.age import train_age
 from spiralage.types import Mask, Pixels
 
 FEATURES = "tiny-vgg"

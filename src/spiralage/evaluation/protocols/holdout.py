@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spiralage.age.backbones import AgeNetwork
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
 from spiralage.evaluation.conditions import all_conditions, pictures_under
 from spiralage.evaluation.metrics import cumulative_score, interval_coverage, mean_absolute_error
 from spiralage.files import write_text
+from spiralage.networks.age import AgeNetwork
 from spiralage.provenance import commit, hardware
-from spiralage.training.age import load_age_network
+from spiralage.training.tasks.age import load_age_network
 from spiralage.types import Doubles, Floats, Pixels
 
 

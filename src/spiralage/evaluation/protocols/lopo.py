@@ -26,20 +26,20 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from spiralage.age.backbones import AgeNetwork
 from spiralage.datasets import fgnet
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.conditions import BATCH, Condition, all_conditions, prepared_conditions
 from spiralage.files import sha256_of, write_text
+from spiralage.networks.age import AgeNetwork
 from spiralage.provenance import commit, hardware
-from spiralage.training.age import load_age_network
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.config import Block, LopoRecipe
 from spiralage.training.fine_tune import fine_tune, read_array, split_backbone, write_answers, write_views
 from spiralage.training.loop import WEIGHTS, Device, make_fabric, read_record
 from spiralage.training.pretrained import TITLES, learned_from
+from spiralage.training.recipes import Block, LopoRecipe
 from spiralage.training.restorers import RunRestorer
+from spiralage.training.tasks.age import load_age_network
 from spiralage.types import Floats, Pixels
 
 Progress = Callable[[int, int, str], None]

@@ -1,0 +1,246 @@
+"""``spiralage export``: a finished run → an ONNX file in ``weights/`` and its entry in the manifest."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from spiralage.errors import CheckpointError
+from spiralage.files import sha256_of, write_bytes, write_text
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
+from spiralage.networks.restorers.slices import Modulation, SliceGAN, context_view
+from spiralage.runtime import INT8
+from spiralage.training.loop import read_record
+from spiralage.training.pretrained import learned_from
+from spiralage.training.tasks.age import load_age_network
+from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.training.tasks.mean_face import MEAN_FACE_FILE
+from spiralage.training.tasks.slices import load_slice_gan
+from spiralage.weights import Entry
+
+Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
+
+LICENCE = "non-commercial research (as the data)"
+
+
+class _Probabilities(nn.Module):
+    """An age network that ends in probabilities."""
+
+    def __init__(self, network: AgeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> Tensor:
+        logits: Tensor = self.network(crops)
+        return logits.softmax(dim=1)
+
+
+def age_onnx(network: AgeNetwork) -> bytes:
+    """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32."""
+    example = torch.zeros(2, 256, 256, 3, dtype=torch.uint8)
+    return _to_onnx(_Probabilities(network), {"crops": example}, ["probabilities"])
+
+
+def imagine_onnx(imaginer: CropImaginer) -> bytes:
+    """An ImagineGAN as ONNX: ``crops``, ``hidden``, ``noise`` → ``pictures`` (N, 256, 256, 3) uint8."""
+    example = {
+        "crops": torch.zeros(2, 256, 256, 3, dtype=torch.uint8),
+        "hidden": torch.zeros(2, 256, 256, dtype=torch.uint8),
+        "noise": torch.zeros(2, ImagineGenerator.NOISE_CHANNELS, imaginer.size, imaginer.size),
+    }
+    return _to_onnx(imaginer, example, ["pictures"])
+
+
+class _Context(nn.Module):
+    """What of a SliceGAN depends on the visible window alone."""
+
+    def __init__(self, gan: SliceGAN, frame: int) -> None:
+        super().__init__()
+        self.context, self.frame = gan.context, frame
+
+    def forward(self, visible: Tensor) -> Modulation:
+        modulation: Modulation = self.context(context_view(visible, self.frame))
+        return modulation
+
+
+class _Paint(nn.Module):
+    """One slice, its style read off the strip beside it."""
+
+    def __init__(self, gan: SliceGAN) -> None:
+        super().__init__()
+        self.style, self.generator = gan.style, gan.generator
+
+    def forward(
+        self, imaginary: Tensor, beside: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
+    ) -> Tensor:
+        strip: Tensor = self.generator(imaginary, self.style(beside), gamma4, beta4, gamma2, beta2)
+        return strip
+
+
+MODULATION = ["gamma4", "beta4", "gamma2", "beta2"]
+
+
+def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
+    """A SliceGAN as two ONNX files: what is computed once per picture, and what is once per slice.
+
+    ``context``: ``visible`` (N, 3, H, W) → ``gamma4``, ``beta4``, ``gamma2``, ``beta2``; ``paint``: ``imaginary``
+    (N, 3, 4h, 4w), ``beside`` (N, 3, 4i, 4j) and those four → ``slice`` (N, 3, 4h, 4w); float32 in [0, 1].
+    """
+    notes = {"frame": str(frame), "thickness": str(gan.thickness)}
+    height, width, short, long = (torch.export.Dim(name, min=2, max=4096) for name in ("h", "w", "i", "j"))
+    visible = torch.rand(2, 3, frame // 2 - 4, frame // 2 - 8)
+    with torch.no_grad():
+        modulation = _Context(gan, frame).eval()(visible)
+    context = _to_onnx(
+        _Context(gan, frame), {"visible": visible}, MODULATION, {"visible": {2: height, 3: width}}, notes
+    )
+    strips = {"imaginary": torch.rand(2, 3, 16, 64), "beside": torch.rand(2, 3, 12, 48)}
+    free = {"imaginary": {2: 4 * height, 3: 4 * width}, "beside": {2: 4 * short, 3: 4 * long}}
+    example = strips | dict(zip(MODULATION, modulation, strict=True))
+    return {"context": context, "paint": _to_onnx(_Paint(gan), example, ["slice"], free, notes)}
+
+
+Dimensions: TypeAlias = Mapping[str, Mapping[int, Any]]
+
+
+def _to_onnx(
+    network: nn.Module,
+    example: dict[str, Tensor],
+    outputs: list[str],
+    free: Dimensions = MappingProxyType({}),
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """A network as ONNX: the batch is free, and what ``free`` names; ``notes`` go into its metadata."""
+    network = network.eval()
+    batch = torch.export.Dim("batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            network,
+            tuple(example.values()),
+            input_names=list(example),
+            output_names=outputs,
+            dynamic_shapes=tuple({0: batch, **free.get(name, {})} for name in example),
+            dynamo=True,
+            # ONNX Runtime optimises when it loads. Unoptimised, every weight keeps its PyTorch name, so that
+            # the shipped file can be compared with the PyTorch network.
+            optimize=False,
+            verbose=False,
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    _strip(model)
+    for key, value in notes.items():
+        model.metadata_props.add(key=key, value=value)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: they hold source paths of the machine and stack traces."""
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for function in model.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+
+
+def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
+    """The weights inside an exported ONNX file, by the names they have in PyTorch.
+
+    Args:
+        data: the file's bytes.
+        prefix: dropped from the names; others are left out.
+    """
+    graph = onnx.load_model_from_string(data).graph
+    return {
+        value.name.removeprefix(prefix): torch.from_numpy(numpy_helper.to_array(value).copy())
+        for value in graph.initializer
+        if value.name.startswith(prefix)
+    }
+
+
+def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
+    """Put a finished run's network into a weights folder and write it into the manifest.
+
+    An int8 twin of what had its name goes, since it is another network's: ``spiralage quantise`` makes a new one.
+
+    Args:
+        run: the run's folder.
+        weights: the folder with ``manifest.toml``, made if need be.
+        name: the network's name: its file and its section in the manifest. A SliceGAN has two of both,
+            ``NAME-context`` and ``NAME-paint``.
+        kind: what was trained.
+
+    Returns:
+        The files written.
+
+    Raises:
+        CheckpointError: the run isn't finished.
+    """
+    facts = read_record(run)
+    written = []
+    for part, data in _files(run, kind).items():
+        full = f"{name}-{part}" if part else name
+        path = weights / f"{full}.{'safetensors' if kind == 'mean-face' else 'onnx'}"
+        write_bytes(path, data)
+        origin = facts | {"licence": LICENCE, "data": " → ".join(learned_from(facts))}
+        enter(weights / "manifest.toml", path, kind, origin)
+        _drop(weights / "manifest.toml", weights / f"{full}{INT8}.onnx")
+        written.append(path)
+    return written
+
+
+def _files(run: Path, kind: Kind) -> dict[str, bytes]:
+    """What a run's network is written as, by the part's name; empty where there is one part."""
+    if kind == "slices":
+        recipe, gan = load_slice_gan(run)
+        return slices_onnx(gan, recipe.network.size)
+    if kind == "mean-face":
+        if not (run / MEAN_FACE_FILE).is_file():
+            raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
+        return {"": (run / MEAN_FACE_FILE).read_bytes()}
+    return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}
+
+
+def enter(manifest: Path, path: Path, kind: str, facts: Mapping[str, Any]) -> None:
+    """Replace or add the section of a file, named after it, in the manifest; sections stay sorted.
+
+    Args:
+        manifest: ``manifest.toml``, made if need be.
+        path: the file.
+        kind: what it is.
+        facts: where it comes from: has every other field of ``weights.Entry``.
+    """
+    name, own = path.stem, {"file": path.name, "sha256": sha256_of(path), "kind": kind}
+    entry = own | {key: facts[key] for key in Entry.model_fields if key not in own}
+    lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())]
+    _write(manifest, _sections(manifest) | {name: "\n".join(lines)})
+
+
+def _drop(manifest: Path, path: Path) -> None:
+    """Delete a file, if it is there, and its section of the manifest."""
+    sections = _sections(manifest)
+    if sections.pop(path.stem, None):
+        _write(manifest, sections)
+    path.unlink(missing_ok=True)
+
+
+def _sections(manifest: Path) -> dict[str, str]:
+    text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
+    return {block.split("]")[0].strip("["): block.strip() for block in text.split("\n\n") if block.strip()}
+
+
+def _write(manifest: Path, sections: Mapping[str, str]) -> None:
+    write_text(manifest, "\n\n".join(sections[key] for key in sorted(sections)) + "\n")

@@ -1,0 +1,1 @@
+"""The networks that restore, and the discriminators that they are trained against."""

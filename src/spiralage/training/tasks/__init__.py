@@ -1,0 +1,1 @@
+"""What can be trained, one file each; every file reads from top to bottom."""

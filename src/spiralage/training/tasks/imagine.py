@@ -1,0 +1,145 @@
+"""``spiralage train imagine recipes/NAME.toml``: train ImagineGAN on aligned crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spiralage.datasets.crops import Crops
+from spiralage.networks.restorers.discriminators import PatchCritic
+from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
+from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
+from spiralage.training.adversarial import train_adversarially
+from spiralage.training.features import Features, load_features
+from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
+from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
+from spiralage.training.recipes import ImagineRecipe, Windows
+from spiralage.training.tasks.age import Progress, no_progress
+from spiralage.types import Mask, Pixels
+
+
+def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
+    """Margin masks of random windows, (count, 256, 256) bool, kinds drawn by their shares."""
+    return np.stack([margin_mask(draw_window(shares, rng)) for _ in range(count)])
+
+
+def draw_window(shares: Windows, rng: np.random.Generator) -> Window:
+    """A random window of the 256×256 crop, its kind drawn by its share."""
+    weights = np.array([shares.random, shares.paper, shares.edge])
+    kind = rng.choice(3, p=weights / weights.sum())
+    return (random_window(rng), PAPER_WINDOW, edge_window(rng))[kind]
+
+
+def mirror_some(pictures: Pixels, rng: np.random.Generator) -> Pixels:
+    """About half of the pictures (N, S, S, 3) mirrored."""
+    flipped = rng.random(len(pictures)) < 0.5
+    return np.where(flipped[:, None, None, None], pictures[:, :, ::-1], pictures)
+
+
+def train_imagine(
+    recipe: ImagineRecipe,
+    crops: Crops,
+    folder: Path,
+    runs: Path,
+    *,
+    device: Device = "auto",
+    minutes: float | None = None,
+    progress: Progress = no_progress,
+) -> bool:
+    """Train, or go on training, the ImagineGAN of a recipe.
+
+    Args:
+        recipe: what to train and how.
+        crops: the aligned crops; only the training split is seen.
+        folder: the run's folder; gets weights.safetensors when done.
+        runs: the folder with the run of the age network that gives the perceptual features.
+        device, minutes, progress: as in ``train_age``.
+
+    Returns:
+        True when the training is complete, False when it ran out of time.
+
+    Raises:
+        CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
+    """
+    fabric = make_fabric(device)
+    crops.check_data(recipe.data)
+    run = Run(folder, recipe, fabric.device.type, minutes)
+    if run.is_complete:
+        return True
+    torch.manual_seed(recipe.seed)
+    generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
+    critic = channels_last(PatchCritic(recipe.network.critic_width))
+    features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
+    generator, critic = generator.to(fabric.device), critic.to(fabric.device)
+
+    def play(faces: Pixels, step: int) -> _Turn:
+        real, visible, hidden = make_batch(faces, recipe, step, fabric)
+        return _Turn(generator(visible, hidden, torch.rand_like(real)), real, visible, critic, features)
+
+    return train_adversarially(recipe, crops, run, fabric, generator, critic, play, progress, {})
+
+
+@dataclass(frozen=True)
+class _Turn:
+    generated: Tensor
+    real: Tensor
+    visible: Tensor
+    critic: nn.Module
+    features: Features
+
+    def critic_loss(self) -> Tensor:
+        real = adversarial_loss(self.critic(self.real, self.visible), real=True)
+        return (real + adversarial_loss(self.critic(self.generated.detach(), self.visible), real=False)) / 2
+
+    def losses(self) -> dict[str, Tensor]:
+        return generator_losses(self.generated, self.real, self.visible, self.critic, self.features)
+
+    def made(self) -> tuple[Tensor, Tensor]:
+        return self.generated, self.real
+
+    def sample(self) -> Tensor:
+        return torch.cat([self.visible, self.generated, self.real], dim=3)
+
+
+def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
+    """Real pictures, visible pictures and margin masks at the generator's size; half are mirrored."""
+    rng = np.random.default_rng((recipe.seed, step))
+    crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
+    hidden = torch.from_numpy(draw_windows(len(pictures), recipe.windows, rng)).to(fabric.device)
+    size = recipe.network.size
+    real, _ = at_size(crops, torch.zeros_like(hidden), size)
+    visible, small_hidden = at_size(crops, hidden, size)
+    form = torch.channels_last
+    return real.contiguous(memory_format=form), visible.contiguous(memory_format=form), small_hidden
+
+
+def generator_losses(
+    generated: Tensor, real: Tensor, visible: Tensor, critic: nn.Module, features: Features
+) -> dict[str, Tensor]:
+    """The generator's losses, unweighted: adversarial, perceptual, hue-color and L1."""
+    with torch.no_grad():
+        real_features = features(real)
+    return {
+        "adversarial": adversarial_loss(critic(generated, visible).float(), real=True),
+        "perceptual": perceptual_loss(features(generated), real_features),
+        "hue_color": hue_color_loss(generated.float(), real),
+        "l1": F.l1_loss(generated.float(), real),
+    }
+
+
+def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:
+    """The trained generator of a run folder with its preprocessing, in evaluation mode.
+
+    Raises:
+        CheckpointError: the folder holds no finished run of an ImagineGAN.
+    """
+    recipe, tensors = load_run(folder, ImagineRecipe)
+    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
+    generator.load_state_dict(tensors)
+    return recipe, CropImaginer(generator, recipe.network.size).eval()

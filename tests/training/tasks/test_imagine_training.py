@@ -1,0 +1,191 @@
+"""Training ImagineGAN: killed and resumed it ends as if undisturbed; windows are drawn by their shares."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import Kill, KillAt, age_recipe, imagine_recipe, use_tiny_backbones, write_crops
+from torch import Tensor
+
+from spiralage.datasets.crops import Crops
+from spiralage.errors import CheckpointError
+from spiralage.networks.restorers.discriminators import PatchCritic
+from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
+from spiralage.training.adversarial import weigh
+from spiralage.training.checkpoint import load_tensors
+from spiralage.training.features import age_features
+from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
+from spiralage.training.recipes import ImagineRecipe, Windows
+from spiralage.training.tasks import imagine
+from spiralage.training.tasks.age import build_age_network, train_age
+from spiralage.training.tasks.imagine import (
+    draw_windows,
+    generator_losses,
+    load_imaginer,
+    make_batch,
+    train_imagine,
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crops, Path]:
+    """Crops, and a folder with a finished age run, for features."""
+    folder = tmp_path_factory.mktemp("imagine")
+    crops = write_crops(folder / "crops")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny_backbones(monkeypatch)
+        train_age(age_recipe(epochs=0.5), crops, folder / "tiny", device="cpu")
+    return crops, folder
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_tiny_backbones(monkeypatch)
+
+
+@pytest.fixture
+def save_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every step."""
+    monkeypatch.setattr(imagine, "Run", functools.partial(Run, save_every_s=0))
+
+
+def train(
+    folders: tuple[Crops, Path],
+    folder: Path,
+    recipe: ImagineRecipe | None = None,
+    progress: KillAt | None = None,
+    minutes: float | None = None,
+) -> bool:
+    crops, runs = folders
+    chosen = recipe or imagine_recipe()
+    return train_imagine(chosen, crops, folder, runs, device="cpu", minutes=minutes, progress=progress or KillAt())
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_tensors(folder / WEIGHTS)[0]
+
+
+def test_a_run_leaves_weights_log_and_facts(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    progress = KillAt()
+    assert train(folders, tmp_path, progress=progress)
+    assert progress.steps == list(range(1, 9))
+    files = {WEIGHTS, "log.csv", "recipe.json", "run.json", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == files
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts.items() >= {"recipe": "tiny-imagine", "seed": 3, "steps": 8, "train_images": 16}.items()
+    assert set(progress.losses[0]) == {"adversarial", "perceptual", "hue_color", "l1", "critic"}
+    recipe, imaginer = load_imaginer(tmp_path)
+    assert recipe == imagine_recipe()
+    assert imaginer.size == 32
+    assert not imaginer.training
+
+
+@pytest.mark.usefixtures("save_always")
+def test_killed_and_resumed_the_weights_are_bit_identical(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    undisturbed, resumed = KillAt(), KillAt()
+    train(folders, tmp_path / "undisturbed", progress=undisturbed)
+    with pytest.raises(Kill):
+        train(folders, tmp_path / "killed", progress=KillAt(5))
+    assert load_tensors(tmp_path / "killed" / CHECKPOINT)[1]["step"] == 4
+    assert train(folders, tmp_path / "killed", progress=resumed)
+    assert resumed.steps == [5, 6, 7, 8]
+    assert resumed.losses == undisturbed.losses[4:]  # the critic's too, which leaves no weights
+    first, second = weights(tmp_path / "undisturbed"), weights(tmp_path / "killed")
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_out_of_minutes_it_stops_with_a_checkpoint(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    assert not train(folders, tmp_path, minutes=0)
+    assert load_tensors(tmp_path / CHECKPOINT)[1]["step"] == 1
+    assert not (tmp_path / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize(
+    "other", [imagine_recipe(seed=4), imagine_recipe(network={"size": 32, "width": 16, "blocks": 1, "critic_width": 8})]
+)
+def test_another_recipe_can_not_go_on_with_a_run(
+    folders: tuple[Crops, Path], tmp_path: Path, other: ImagineRecipe
+) -> None:
+    train(folders, tmp_path, minutes=0)
+    with pytest.raises(CheckpointError, match="another run folder"):
+        train(folders, tmp_path, other)
+
+
+def test_without_the_features_run_it_does_not_start(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError):
+        train_imagine(imagine_recipe(), folders[0], tmp_path / "run", tmp_path / "nothing", device="cpu")
+
+
+def test_only_the_training_split_is_seen(
+    folders: tuple[Crops, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+    take = Crops.take
+
+    def noting(self: Crops, indices: np.ndarray) -> np.ndarray:
+        seen.update(indices.tolist())
+        return take(self, indices)
+
+    monkeypatch.setattr(Crops, "take", noting)
+    train(folders, tmp_path)
+    assert seen == set(folders[0].indices("train").tolist())
+
+
+def test_windows_are_drawn_by_their_shares() -> None:
+    def paper_share(shares: Windows, count: int = 600) -> float:
+        masks = draw_windows(count, shares, np.random.default_rng(0))
+        assert masks.shape == (count, 256, 256)
+        assert masks.dtype == np.bool_
+        return float((masks == margin_mask(PAPER_WINDOW)).all(axis=(1, 2)).mean())
+
+    assert paper_share(Windows(random=0, paper=1, edge=0), 20) == 1
+    assert paper_share(Windows(random=1, paper=0, edge=1), 50) == 0
+    assert paper_share(Windows(random=2, paper=1, edge=1)) == pytest.approx(0.25, abs=0.06)
+
+
+def test_each_kind_of_window_is_what_it_says() -> None:
+    rng = np.random.default_rng(0)
+    for mask in draw_windows(40, Windows(random=1, paper=0, edge=0), rng):
+        rows, columns = np.nonzero(~mask)
+        assert [int(np.ptp(rows)), int(np.ptp(columns)), len(rows)] == [127, 127, 128 * 128]
+    for mask in draw_windows(40, Windows(random=0, paper=0, edge=1), rng):
+        assert 8 / 256 <= mask.mean() <= 0.5
+        assert (mask.all(axis=0) | ~mask.any(axis=0)).all() or (mask.all(axis=1) | ~mask.any(axis=1)).all()
+
+
+def test_a_batch_is_a_function_of_seed_and_step(folders: tuple[Crops, Path]) -> None:
+    fabric = make_fabric("cpu")
+    pictures = folders[0].take(np.arange(4))
+    once, again, later = (make_batch(pictures, imagine_recipe(), step, fabric) for step in (5, 5, 6))
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(once, later, strict=True))
+    real, visible, hidden = once
+    assert real.shape == visible.shape == (4, 3, 32, 32)
+    assert hidden.shape == (4, 1, 32, 32)
+    assert (visible * hidden == 0).all()
+    whole = hidden == 0
+    # A small pixel at the window's edge is the mean of less than all its pixels; these are blobs, so near.
+    assert ((visible - real) * whole).abs().max() < 0.05
+
+
+def test_the_losses_are_weighed_by_the_recipe() -> None:
+    parts = {name: torch.tensor(value) for name, value in (("l1", 1.0), ("adversarial", 2.0), ("hue_color", 3.0))}
+    recipe = imagine_recipe(loss={"l1": 10, "adversarial": 0.5, "hue_color": 2, "perceptual": 99})
+    assert weigh(parts, recipe).item() == pytest.approx(10 + 1 + 6)
+
+
+def test_equal_pictures_lose_nothing_but_the_critics_doubt() -> None:
+    torch.manual_seed(0)
+    features = age_features(build_age_network(age_recipe()), 64)
+    picture = torch.rand(2, 3, 32, 32)
+    losses = generator_losses(picture, picture.clone(), picture, PatchCritic(8), features)
+    assert {name: value.item() for name, value in losses.items() if name != "adversarial"} == pytest.approx(
+        {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
+    )
+    assert losses["adversarial"] > 0
