@@ -12,6 +12,7 @@ import pytest
 
 from spiralage.cli import main
 from spiralage.image_io import load_photo, save_picture
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, cover_face
 from spiralage.occlusion.window import paper_mask
 from spiralage.types import AlignedFace, Photo, Pixels
 
@@ -158,6 +159,24 @@ def test_occlude_writes_a_crop(tmp_path: Path, portrait_file: Path, portrait_cro
     masked = occluded("--kind", "surgical-mask", "--seed", "3")
     assert masked.shape == (256, 256, 3)
     assert (masked != portrait_crop.pixels).any()
+
+
+@pytest.mark.parametrize("name", OCCLUDERS)
+def test_every_occluder_is_known_to_all_commands(
+    name: OccluderName,
+    tmp_path: Path,
+    portrait_file: Path,
+    portrait_crop: AlignedFace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cover, out = cover_face(portrait_crop, name), tmp_path / "out.png"
+    assert main(["occlude", str(portrait_file), "-o", str(out), "--detector", "dlib", "--kind", name]) == 0
+    np.testing.assert_array_equal(load_photo(out).pixels, cover.over(portrait_crop.pixels))
+    arguments = (str(portrait_file), "-o", str(out), "--detector", "dlib", "--restorer", "none", "--occlusion", name)
+    assert main(["restore", *arguments]) == 0
+    np.testing.assert_array_equal(load_photo(out).pixels, np.where(cover.mask[..., None], 0, portrait_crop.pixels))
+    _, answer = run_json(capsys, portrait_file, "--detector", "dlib", "--occlusion", name, "--restorer", "none")
+    assert answer[0]["faces"][0]["hidden"] == pytest.approx(cover.mask.mean(), abs=1e-4)  # type: ignore[index]
 
 
 def test_mistakes_on_the_command_line_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:

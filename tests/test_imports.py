@@ -19,7 +19,7 @@ ALLOWED = {
     "runtime": BASE | {"weights"},
     "provenance": set(),
     "faces": BASE | {"image_io", "model_files"},
-    "occlusion": BASE | {"faces", "restoration.baselines"},
+    "occlusion": BASE | {"faces", "weights"},
     "restoration": BASE | {"weights", "runtime", "occlusion.window"},
     "age": BASE | {"runtime"},
     "pipeline": BASE | {"image_io", "faces", "occlusion", "restoration", "age"},

@@ -3,11 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spiralage.occlusion import occluders as draw
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, full_landmarks
+from spiralage.occlusion import mean_shape, occluders
+from spiralage.occlusion.mean_shape import full_landmarks
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, cover_face, hidden_by
+from spiralage.occlusion.window import PAPER_WINDOW, largest_window, margin_mask, random_window
 from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Landmarks, Mask
 
 NAMES = list(OCCLUDERS)
+BY_CHANCE = [name for name in NAMES if name != "paper"]
+DRAWN = ["surgical-mask", "scarf", "sunglasses"]
 SEEDS = range(12)
 BROWS, NOSE_TIP, EYES, MOUTH = slice(17, 27), slice(30, 31), slice(36, 48), slice(48, 68)
 
@@ -24,12 +28,16 @@ def share(hidden: Mask, points: Doubles) -> float:
     return float(hidden[rows, columns].mean())
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_of_occlusion_is_in_the_one_registry() -> None:
+    assert set(OCCLUDERS) == {"paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses"}
+
+
+@pytest.mark.parametrize("name", BY_CHANCE)
 def test_the_same_seed_gives_the_same_drawing(name: OccluderName, landmarks: Doubles) -> None:
     first, again, other = (OCCLUDERS[name](landmarks, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    np.testing.assert_array_equal(first.occlusion.hidden, again.occlusion.hidden)
-    np.testing.assert_array_equal(first.paint, again.paint)
-    assert (first.occlusion.hidden != other.occlusion.hidden).any()
+    np.testing.assert_array_equal(first.mask, again.mask)
+    np.testing.assert_array_equal(first.picture, again.picture)
+    assert (first.mask != other.mask).any()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,18 +55,21 @@ def test_a_drawing_covers_what_it_hides_and_nothing_else(
     name: OccluderName, seed: int, landmarks: Doubles, portrait_crop: AlignedFace
 ) -> None:
     drawing = OCCLUDERS[name](landmarks, np.random.default_rng(seed))
-    hidden, drawn = drawing.occlusion.hidden, drawing.over(portrait_crop.pixels)
-    assert drawing.occlusion.kind == name
+    hidden, drawn = drawing.mask, drawing.over(portrait_crop.pixels)
+    assert drawing.picture.dtype == np.uint8
+    assert drawing.picture.shape == (CROP_SIZE, CROP_SIZE, 3)
+    assert hidden.dtype == np.bool_
+    assert hidden.shape == (CROP_SIZE, CROP_SIZE)
     assert drawn.dtype == np.uint8
     assert drawn.shape == (CROP_SIZE, CROP_SIZE, 3)
     np.testing.assert_array_equal(drawn[~hidden], portrait_crop.pixels[~hidden])
-    np.testing.assert_array_equal(drawn[hidden], drawing.paint[hidden])
-    assert 0.02 < drawing.occlusion.fraction < 0.75
+    np.testing.assert_array_equal(drawn[hidden], drawing.picture[hidden])
+    assert 0.02 < hidden.mean() <= 0.75
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_surgical_mask_hides_mouth_and_nose_tip_but_no_eye(seed: int, landmarks: Doubles) -> None:
-    hidden = draw.surgical_mask(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    hidden = occluders.surgical_mask(landmarks, np.random.default_rng(seed)).mask
     assert share(hidden, landmarks[MOUTH]) == 1
     assert share(hidden, landmarks[NOSE_TIP]) == 1
     assert share(hidden, landmarks[EYES]) == 0
@@ -67,7 +78,7 @@ def test_a_surgical_mask_hides_mouth_and_nose_tip_but_no_eye(seed: int, landmark
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_scarf_hides_the_lower_lip_and_chin_but_neither_nose_tip_nor_eye(seed: int, landmarks: Doubles) -> None:
-    hidden = draw.scarf(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    hidden = occluders.scarf(landmarks, np.random.default_rng(seed)).mask
     assert share(hidden, landmarks[55:60]) == 1
     assert share(hidden, landmarks[65:68]) == 1
     assert share(hidden, landmarks[MOUTH]) >= 0.4  # the upper lip may show
@@ -79,7 +90,7 @@ def test_a_scarf_hides_the_lower_lip_and_chin_but_neither_nose_tip_nor_eye(seed:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_sunglasses_hide_the_eyes_but_no_mouth(seed: int, landmarks: Doubles) -> None:
-    hidden = draw.sunglasses(landmarks, np.random.default_rng(seed)).occlusion.hidden
+    hidden = occluders.sunglasses(landmarks, np.random.default_rng(seed)).mask
     assert share(hidden, landmarks[EYES]) == 1
     assert share(hidden, landmarks[MOUTH]) == 0
     assert share(hidden, landmarks[NOSE_TIP]) == 0
@@ -94,62 +105,73 @@ def test_sunglasses_hide_the_eyes_but_no_mouth(seed: int, landmarks: Doubles) ->
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_edge_hides_one_side_whatever_the_face(seed: int, landmarks: Doubles) -> None:
-    drawing = draw.edge(landmarks, np.random.default_rng(seed))
-    hidden = drawing.occlusion.hidden
+    drawing = occluders.edge(landmarks, np.random.default_rng(seed))
+    hidden = drawing.mask
     assert sum(side.all() for side in (hidden[0], hidden[-1], hidden[:, 0], hidden[:, -1])) == 1
-    assert drawing.occlusion.fraction <= 0.5
-    assert not drawing.paint.any()
-    elsewhere = draw.edge(landmarks + 50, np.random.default_rng(seed)).occlusion.hidden
+    assert hidden.mean() <= 0.5
+    assert not drawing.picture.any()
+    elsewhere = occluders.edge(landmarks + 50, np.random.default_rng(seed)).mask
     np.testing.assert_array_equal(hidden, elsewhere)
 
 
-@pytest.mark.parametrize("name", ["surgical-mask", "scarf", "sunglasses"])
+def test_the_papers_mask_is_one_of_them(landmarks: Doubles) -> None:
+    picture, mask = OCCLUDERS["paper"](landmarks, np.random.default_rng(0))
+    np.testing.assert_array_equal(mask, margin_mask(PAPER_WINDOW))
+    assert not picture.any()
+    np.testing.assert_array_equal(mask, OCCLUDERS["paper"](landmarks + 9, np.random.default_rng(1)).mask)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_random_window_is_all_that_stays(seed: int, landmarks: Doubles) -> None:
+    picture, mask = OCCLUDERS["random-window"](landmarks, np.random.default_rng(seed))
+    window = largest_window(mask)
+    assert window == random_window(np.random.default_rng(seed))
+    assert window is not None
+    assert (window.width, window.height) == (128, 128)
+    np.testing.assert_array_equal(mask, margin_mask(window))
+    assert not picture.any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_face_gets_the_same_cover_whatever_came_before(name: OccluderName, portrait_crop: AlignedFace) -> None:
+    cover = cover_face(portrait_crop, name, seed=3)
+    expected = OCCLUDERS[name](full_landmarks(portrait_crop), np.random.default_rng(3))
+    find = hidden_by(name, seed=3)
+    for _ in range(2):
+        occlusion = find(portrait_crop)
+        assert occlusion.kind == name
+        np.testing.assert_array_equal(occlusion.hidden, expected.mask)
+    np.testing.assert_array_equal(cover.picture, expected.picture)
+    np.testing.assert_array_equal(cover.mask, expected.mask)
+
+
+@pytest.mark.parametrize("name", DRAWN)
 def test_a_drawing_follows_the_face(name: OccluderName, landmarks: Doubles) -> None:
-    here = OCCLUDERS[name](landmarks, np.random.default_rng(2)).occlusion.hidden
-    there = OCCLUDERS[name](landmarks + (0, -20), np.random.default_rng(2)).occlusion.hidden
+    here = OCCLUDERS[name](landmarks, np.random.default_rng(2)).mask
+    there = OCCLUDERS[name](landmarks + (0, -20), np.random.default_rng(2)).mask
     # Only the scarf's hem, and what reaches the frame, stays.
     np.testing.assert_array_equal(here[60:180, 40:216], there[40:160, 40:216])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_face_at_the_edge_of_the_crop_can_be_drawn_on(name: OccluderName, landmarks: Doubles) -> None:
-    for shift in ((-150, 0), (150, 90), (0, -200), (900, 900)):
+    for shift in ((-150, 0), (150, 90), (0, -200), (900, 900), (1e12, -1e12)):
         drawing = OCCLUDERS[name](landmarks + shift, np.random.default_rng(1))
-        assert drawing.occlusion.hidden.shape == (CROP_SIZE, CROP_SIZE)
+        assert drawing.mask.shape == (CROP_SIZE, CROP_SIZE)
 
 
 def with_points(face: AlignedFace, landmarks: Landmarks | None) -> AlignedFace:
     return AlignedFace(face.pixels, face.matrix, face.inside, landmarks)
 
 
-def test_68_landmarks_are_taken_as_they_are(portrait_crop: AlignedFace, landmarks: Doubles) -> None:
-    np.testing.assert_array_equal(full_landmarks(portrait_crop), landmarks)
-
-
-def test_five_landmarks_get_the_mean_face_fitted(
-    portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Where the mean face has the portrait's shape, elsewhere and smaller, the fit is exact.
-    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks * 0.7 + (11, -5))
-    five = Landmarks(Landmarks(landmarks, "dlib").five(), "yunet")
-    np.testing.assert_allclose(full_landmarks(with_points(portrait_crop, five)), landmarks, atol=1e-6)
-
-
-def test_without_landmarks_the_mean_faces_are_used(
-    portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks + 1)
-    np.testing.assert_array_equal(full_landmarks(with_points(portrait_crop, None)), landmarks + 1)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_occluders_take_what_full_landmarks_gives(
     name: OccluderName, portrait_crop: AlignedFace, landmarks: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draw, "mean_landmarks", lambda: landmarks)
+    monkeypatch.setattr(mean_shape, "mean_landmarks", lambda: landmarks)
     for found in (None, Landmarks(Landmarks(landmarks, "dlib").five(), "yunet"), Landmarks(landmarks, "dlib")):
         points = full_landmarks(with_points(portrait_crop, found))
         drawing = OCCLUDERS[name](points, np.random.default_rng(4))
         expected = OCCLUDERS[name](landmarks, np.random.default_rng(4))
-        differing = drawing.occlusion.hidden != expected.occlusion.hidden
+        differing = drawing.mask != expected.mask
         assert differing.mean() < 0.002

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spiralage.faces.align import align
 from spiralage.faces.detect import GivenBox
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, paper_mask, random_window
-from spiralage.restoration.baselines import Inpainter, MeanFace, mean_face, mean_landmarks
+from spiralage.restoration.baselines import Inpainter, MeanFace, mean_face
 from spiralage.restoration.restore import RESTORERS, RestorerName, fill_hidden, make_restorer, restore
 from spiralage.types import AlignedFace, Box, Mask, Occlusion, Photo, Pixels
 
@@ -101,10 +101,3 @@ def test_mean_face_takes_the_colours_of_what_is_visible() -> None:
     assert np.abs(filled[inner] - dark[inner]).mean() < 6
     assert np.abs(mean[inner].astype(int) - dark[inner]).mean() > 20
     assert filled[window].shape == (128, 128, 3)
-
-
-def test_mean_landmarks_sit_on_the_anchors() -> None:
-    points = mean_landmarks()
-    np.testing.assert_allclose(points[36:42].mean(axis=0), (86, 98), atol=4)
-    np.testing.assert_allclose(points[42:48].mean(axis=0), (170, 98), atol=4)
-    np.testing.assert_allclose(points[[48, 54]].mean(axis=0), (128, 190), atol=4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
 import typer
 
 from spiralage import demo as demo_steps
@@ -17,21 +16,19 @@ from spiralage.errors import ModelFileError, OptionError
 from spiralage.faces.landmarks import LandmarkerName
 from spiralage.files import check_writable, write_text
 from spiralage.image_io import list_pictures, save_picture
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, full_landmarks
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, cover_face, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
-from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
 from spiralage.report import page, records
 from spiralage.restoration.restore import RestorerName
 from spiralage.types import Box, PhotoReport
 
-OcclusionChoice: TypeAlias = Literal["auto", "none", "paper"]
-OccluderChoice: TypeAlias = Literal["paper", OccluderName]
+OcclusionChoice: TypeAlias = Literal["auto", "none", OccluderName]
 
 FIND_OCCLUSION: dict[OcclusionChoice, FindOcclusion] = {
     "auto": find_occlusion,
     "none": nothing_hidden,
-    "paper": lambda face: paper_mask(),
+    **{name: hidden_by(name) for name in OCCLUDERS},
 }
 
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
@@ -102,18 +99,14 @@ def estimate(
 def occlude(
     photo: PhotoPath,
     output: Output,
-    kind: Annotated[OccluderChoice, typer.Option(help="what to put on")] = "surgical-mask",
+    kind: Annotated[OccluderName, typer.Option(help="what to put on")] = "surgical-mask",
     seed: Annotated[int, typer.Option(min=0, help="of the drawing")] = 0,
     detector: Detector = "auto",
     yunet: YuNet = None,
 ) -> None:
     """Put an occluder on the face of a photo and write the aligned crop."""
     _, face = one_face(photo, detector, yunet)
-    if kind == "paper":
-        pixels = paper_mask().cover(face.pixels)
-    else:
-        pixels = OCCLUDERS[kind](full_landmarks(face), np.random.default_rng(seed)).over(face.pixels)
-    save_picture(output, pixels)
+    save_picture(output, cover_face(face, kind, seed=seed).over(face.pixels))
 
 
 def demo(

@@ -15,8 +15,9 @@ from spiralage.errors import OptionError, OutputError
 from spiralage.faces.align import invert
 from spiralage.files import check_writable
 from spiralage.image_io import load_photo, save_picture
-from spiralage.occlusion.window import Window, margin_mask, paper_mask
-from spiralage.pipeline import DEFAULT_RESTORER
+from spiralage.occlusion.occluders import OCCLUDERS, hidden_by
+from spiralage.occlusion.window import Window, margin_mask
+from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer
 from spiralage.restoration.restore import restore as restore_faces
 from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixels
@@ -51,7 +52,8 @@ def restore(
     occlusion: Annotated[
         str | None,
         typer.Option(
-            help='"paper", or a 256×256 mask picture: white = hidden in the aligned crop', show_default="paper"
+            help=f"{', '.join(OCCLUDERS)}, or a 256×256 mask picture: white = hidden in the aligned crop",
+            show_default="paper",
         ),
     ] = None,
     restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
@@ -63,12 +65,13 @@ def restore(
     threads: Threads = None,
 ) -> None:
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
-    hidden = _what_is_hidden(window, occlusion)
+    find_hidden = _what_is_hidden(window, occlusion)
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
     _check_outputs([path for path in firsts if path is not None])
     filler = make_restorer(restorer, threads=threads)
     painter = _turn_by_turn(filler, restorer) if turns else None
     loaded, face = one_face(photo, detector, yunet)
+    hidden = find_hidden(face)
     (restored,) = restore_faces(filler, [face], [hidden])
     pictures = {output: restored.pixels}
     if whole is not None:
@@ -85,14 +88,20 @@ def restore(
         save_picture(path, pixels)
 
 
-def _what_is_hidden(window: str | None, occlusion: str | None) -> Occlusion:
+def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
     if window is not None and occlusion is not None:
         raise OptionError("--window and --occlusion both say what is hidden; leave one of them away")
     if window is not None:
-        return Occlusion(margin_mask(_parse_window(window)))
-    if occlusion is None or occlusion == "paper":
-        return paper_mask()
-    return _read_mask(Path(occlusion))
+        given = Occlusion(margin_mask(_parse_window(window)))
+        return lambda face: given
+    for name in OCCLUDERS:
+        if name == (occlusion or "paper"):
+            return hidden_by(name)
+    path = Path(occlusion or "")
+    if not path.suffix and not path.exists():
+        raise OptionError(f"--occlusion {path}: no such occluder; give {', '.join(OCCLUDERS)}, or a mask picture")
+    mask = _read_mask(path)
+    return lambda face: mask
 
 
 def _parse_window(text: str) -> Window:

@@ -1,1 +1,1 @@
-"""Occlusion: the paper's mask, drawn masks, and what is really hidden in a crop."""
+"""Occlusion: what can hide a part of a face, and what is really hidden in a crop."""

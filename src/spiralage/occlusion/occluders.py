@@ -1,61 +1,69 @@
-"""Drawn occluders: what real things hide, painted from the landmarks of an aligned face.
+"""Occluders: everything that can hide a part of a face, in one registry.
 
-Each occluder is a pure function of the landmarks and a random generator; the same generator state gives
-the same drawing.
+Recipes, training, test conditions and the command line name them; each is a pure function of the landmarks and a random
+generator, and the same generator state gives the same cover.
 
-Convention: landmarks are (68, 2) float64, (x, y) in crop pixels. The functions that follow a face take
-all 68; ``full_landmarks`` makes them for a face of which fewer are known.
+    picture, mask = OCCLUDERS["scarf"](landmarks, np.random.default_rng(0))
+
+Convention: landmarks are (68, 2) float64, (x, y) in crop pixels. Those that follow a face (surgical mask, scarf,
+sunglasses) take all 68; ``full_landmarks`` makes them for a face of which fewer are known. The others ignore them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 
-from spiralage.faces.align import similarity, transform
-from spiralage.occlusion.window import edge_window, margin_mask
-from spiralage.restoration.baselines import mean_landmarks
-from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Landmarks, Mask, Occlusion, Pixels
+from spiralage.occlusion.mean_shape import full_landmarks
+from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
+from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Mask, Occlusion, Pixels
 
-OccluderName: TypeAlias = Literal["surgical-mask", "scarf", "sunglasses", "edge"]
+OccluderName: TypeAlias = Literal["paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses"]
 
 
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """An occluder as drawn.
+class Cover(NamedTuple):
+    """What an occluder puts in front of a crop.
 
     Args:
-        occlusion: what it hides.
-        paint: (256, 256, 3) uint8 RGB, its looks; only its hidden pixels count.
+        picture: (256, 256, 3) uint8 RGB, its looks; only its masked pixels count.
+        mask: (256, 256) bool, True = hidden by it.
     """
 
-    occlusion: Occlusion
-    paint: Pixels
+    picture: Pixels
+    mask: Mask
 
     def over(self, pixels: Pixels) -> Pixels:
-        """A crop with the occluder in front of it."""
-        return np.where(self.occlusion.hidden[..., None], self.paint, pixels)
+        """A copy of a crop, (256, 256, 3) uint8 RGB, with the occluder in front of it."""
+        return np.where(self.mask[..., None], self.picture, pixels)
 
 
-def full_landmarks(face: AlignedFace) -> Doubles:
-    """68 points of an aligned face: its own, or the mean face's fitted to its five, or the mean face's.
-
-    Returns:
-        (68, 2) float64, (x, y) in crop pixels.
-    """
-    mean = mean_landmarks()
-    if face.landmarks is None:
-        return mean
-    if len(face.landmarks.points) == 68:
-        return face.landmarks.points
-    return transform(mean, similarity(Landmarks(mean, "given").five(), face.landmarks.five()))
+FARTHEST = 16 * CROP_SIZE
+Occluder: TypeAlias = Callable[[Doubles, np.random.Generator], Cover]
 
 
-def surgical_mask(landmarks: Doubles, rng: np.random.Generator) -> Drawing:
+def paper(landmarks: Doubles, rng: np.random.Generator) -> Cover:
+    """The paper's mask, black: all but a window round eyes and brows; neither landmarks nor chance matter."""
+    return _all_but(PAPER_WINDOW)
+
+
+def random_window_cover(landmarks: Doubles, rng: np.random.Generator) -> Cover:
+    """All but a window of 128×128 pixels anywhere, black; landmarks don't matter."""
+    return _all_but(random_window(rng))
+
+
+def edge(landmarks: Doubles, rng: np.random.Generator) -> Cover:
+    """A rectangle at one side of the frame, black, up to half of the crop; landmarks don't matter."""
+    return _all_but(edge_window(rng))
+
+
+def _all_but(window: Window) -> Cover:
+    return Cover(np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8), margin_mask(window))
+
+
+def surgical_mask(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     """A pleated mask from the bridge of the nose round the jaw, in light blue, white or black."""
     top = _between(landmarks[28], landmarks[29], rng.uniform(0, 1))
     left = _between(landmarks[1], landmarks[2], rng.uniform(0, 1))
@@ -64,60 +72,73 @@ def surgical_mask(landmarks: Doubles, rng: np.random.Generator) -> Drawing:
     cheek_left, cheek_right = _between(left, top, 0.6) - (0, 4), _between(right, top, 0.6) - (0, 4)
     outline = np.concatenate([[left], chin, [right, cheek_right, top, cheek_left]])
     colour = _pick(rng, [(150, 195, 225), (235, 238, 240), (40, 42, 48), (190, 215, 200)])
-    hidden = _polygon(outline)
-    paint = _cloth(colour, rng)
+    picture = _cloth(colour, rng)
     for height in (0.35, 0.55, 0.75):  # the pleats
         start, end = _between(left, landmarks[5], height), _between(right, landmarks[11], height)
         middle = _between(top, landmarks[8], height)
-        _curve(paint, [start, middle, end], tuple(int(c * 0.82) for c in colour), 2)
-    return Drawing(Occlusion(hidden, "surgical-mask"), paint)
+        _curve(picture, [start, middle, end], tuple(int(c * 0.82) for c in colour), 2)
+    return Cover(picture, _polygon(outline))
 
 
-def scarf(landmarks: Doubles, rng: np.random.Generator) -> Drawing:
+def scarf(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     """A scarf from under the nose, or from the mouth, down to the lower edge of the crop."""
     height = rng.uniform(0, 1)
     middle = _between(landmarks[33], landmarks[62], height)
     left, right = _between(landmarks[2], landmarks[4], height), _between(landmarks[14], landmarks[12], height)
-    edge = CROP_SIZE + 8
-    outline = np.array([(-8, left[1] + 20), left, middle, right, (edge, right[1] + 20), (edge, edge), (-8, edge)])
+    beyond = CROP_SIZE + 8
+    outline = np.array(
+        [(-8, left[1] + 20), left, middle, right, (beyond, right[1] + 20), (beyond, beyond), (-8, beyond)]
+    )
     colour = _pick(rng, [(140, 30, 40), (40, 60, 110), (90, 90, 90), (200, 180, 140), (30, 80, 60)])
-    paint = _cloth(colour, rng)
+    picture = _cloth(colour, rng)
     for _ in range(5):  # folds
         offset = rng.uniform(6, 90)
         line = [left + (-30, offset), middle + (0, offset + 8), right + (30, offset)]
-        _curve(paint, line, tuple(int(c * rng.uniform(0.6, 0.85)) for c in colour), 3)
-    return Drawing(Occlusion(_polygon(outline), "scarf"), paint)
+        _curve(picture, line, tuple(int(c * rng.uniform(0.6, 0.85)) for c in colour), 3)
+    return Cover(picture, _polygon(outline))
 
 
-def sunglasses(landmarks: Doubles, rng: np.random.Generator) -> Drawing:
+def sunglasses(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     """Two dark lenses over the eyes, a bridge, and temples to the ears."""
-    hidden = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
+    mask = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
     distance = float(np.hypot(*(landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0))))
     width, height = distance * rng.uniform(0.36, 0.44), distance * rng.uniform(0.26, 0.36)
     eyes = [landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)]
     tilt = float(np.degrees(np.arctan2(*(eyes[1] - eyes[0])[::-1])))
     for eye in eyes:
         centre = eye + (0, 0.12 * height)
-        cv2.ellipse(hidden, (_point(centre), (2 * width, 2 * height), tilt), 1, -1)
-    cv2.line(hidden, _point(eyes[0]), _point(eyes[1]), 1, max(2, round(distance * 0.07)))
+        cv2.ellipse(mask, (_point(centre), (2 * width, 2 * height), tilt), 1, -1)
+    cv2.line(mask, _point(eyes[0]), _point(eyes[1]), 1, max(2, round(distance * 0.07)))
     for eye, ear in zip(eyes, (landmarks[0], landmarks[16]), strict=True):
-        cv2.line(hidden, _point(eye), _point(ear + (0, -6)), 1, max(2, round(distance * 0.06)))
+        cv2.line(mask, _point(eye), _point(ear + (0, -6)), 1, max(2, round(distance * 0.06)))
     colour = _pick(rng, [(18, 18, 20), (45, 30, 22), (25, 35, 55)])
-    return Drawing(Occlusion(hidden.astype(np.bool_), "sunglasses"), _cloth(colour, rng))
+    return Cover(_cloth(colour, rng), mask.astype(np.bool_))
 
 
-def edge(landmarks: Doubles, rng: np.random.Generator) -> Drawing:
-    """A rectangle at one side of the frame, black, up to half of the crop; landmarks don't matter."""
-    hidden = margin_mask(edge_window(rng))
-    return Drawing(Occlusion(hidden, "edge"), np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8))
-
-
-OCCLUDERS: dict[OccluderName, Callable[[Doubles, np.random.Generator], Drawing]] = {
+OCCLUDERS: dict[OccluderName, Occluder] = {
+    "paper": paper,
+    "random-window": random_window_cover,
+    "edge": edge,
     "surgical-mask": surgical_mask,
     "scarf": scarf,
     "sunglasses": sunglasses,
-    "edge": edge,
 }
+
+
+def cover_face(face: AlignedFace, name: OccluderName, *, seed: int = 0) -> Cover:
+    """An occluder for an aligned face, drawn from its landmarks as far as they are known.
+
+    Args:
+        face: whose face.
+        name: the occluder's, in ``OCCLUDERS``.
+        seed: of the drawing; the same seed gives a face the same cover, whatever came before.
+    """
+    return OCCLUDERS[name](full_landmarks(face), np.random.default_rng(seed))
+
+
+def hidden_by(name: OccluderName, *, seed: int = 0) -> Callable[[AlignedFace], Occlusion]:
+    """For the pipeline: takes what an occluder would hide for hidden, without looking at the face's pixels."""
+    return lambda face: Occlusion(cover_face(face, name, seed=seed).mask, name)
 
 
 def _between(a: Doubles, b: Doubles, share: float) -> Doubles:
@@ -128,8 +149,14 @@ def _outward(points: Doubles, centre: Doubles, factor: float) -> Doubles:
     return centre + factor * (points - centre)
 
 
+def _whole(points: Doubles) -> Doubles:
+    """Points at whole pixels, no farther off the crop than can matter: OpenCV counts in int32."""
+    return np.rint(points).clip(-FARTHEST, FARTHEST)
+
+
 def _point(xy: Doubles) -> tuple[int, int]:
-    return round(float(xy[0])), round(float(xy[1]))
+    x, y = _whole(xy).astype(int).tolist()
+    return x, y
 
 
 def _pick(rng: np.random.Generator, colours: list[tuple[int, int, int]]) -> tuple[int, int, int]:
@@ -138,16 +165,16 @@ def _pick(rng: np.random.Generator, colours: list[tuple[int, int, int]]) -> tupl
 
 def _polygon(outline: Doubles) -> Mask:
     canvas = np.zeros((CROP_SIZE, CROP_SIZE), np.uint8)
-    cv2.fillPoly(canvas, [np.rint(outline).astype(np.int32)], 1)
+    cv2.fillPoly(canvas, [_whole(outline).astype(np.int32)], 1)
     return canvas.astype(np.bool_)
 
 
-def _curve(paint: Pixels, points: list[Doubles], colour: tuple[int, ...], thickness: int) -> None:
+def _curve(picture: Pixels, points: list[Doubles], colour: tuple[int, ...], thickness: int) -> None:
     """Draw the parabola through three points."""
     share = np.linspace(0, 1, 32)[:, None]
     start, middle, end = points
     line = start * (1 - share) * (1 - 2 * share) + middle * 4 * share * (1 - share) + end * share * (2 * share - 1)
-    cv2.polylines(paint, [np.rint(line).astype(np.int32)], False, colour, thickness, cv2.LINE_AA)
+    cv2.polylines(picture, [_whole(line).astype(np.int32)], False, colour, thickness, cv2.LINE_AA)
 
 
 def _cloth(colour: tuple[int, int, int], rng: np.random.Generator) -> Pixels:

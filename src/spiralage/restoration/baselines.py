@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import load
 
 from spiralage import weights
-from spiralage.types import Doubles, Floats, Mask, Pixels
+from spiralage.types import Floats, Mask, Pixels
 
 
 class Blank:
@@ -77,8 +77,3 @@ def _mean() -> dict[str, np.ndarray]:
 def mean_face() -> Floats:
     """The mean aligned face, (256, 256, 3) float32 RGB in [0, 255]."""
     return _mean()["pixels"].astype(np.float32)
-
-
-def mean_landmarks() -> Doubles:
-    """The mean of the 68 landmarks in the aligned frame, (68, 2) float64, (x, y) in crop pixels."""
-    return _mean()["landmarks"].astype(np.float64)
