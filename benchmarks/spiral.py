@@ -31,9 +31,7 @@ from spiralage import weights
 from spiralage.demo import portrait
 from spiralage.export.import_weights import import_weights
 from spiralage.export.quantise import NETWORKS
-from spiralage.faces.align import align
-from spiralage.faces.detect import make_detector
-from spiralage.faces.landmarks import make_landmarker, with_landmarks
+from spiralage.faces.find import make_finder
 from spiralage.files import write_text
 from spiralage.networks.backbones.vgg import WIDENING, convolutions
 from spiralage.networks.restorers.slices import SliceGAN
@@ -156,8 +154,8 @@ def torch_spiral(runs: Path, painter: type[TorchPainter] = TorchPainter) -> Spir
 def pictures(count: int) -> tuple[Pixels, Mask]:
     """NASA's portrait under the paper's mask, aligned, each time a little brighter or darker."""
     photo = portrait()
-    face = with_landmarks(make_landmarker(), photo, make_detector("dlib").detect(photo)[0])
-    crop = align(photo, face).pixels.astype(np.float64)
+    (face,) = make_finder("dlib").find(photo, most=1)
+    crop = face.aligned.pixels.astype(np.float64)
     crops = np.stack([np.clip(crop * gain, 0, 255).astype(np.uint8) for gain in np.linspace(0.7, 1.1, count)])
     return crops, np.broadcast_to(paper_mask().hidden, crops.shape[:3])
 

@@ -11,7 +11,7 @@ import skimage.data
 
 from spiralage.faces.align import align
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker
-from spiralage.faces.landmarks import with_landmarks
+from spiralage.faces.find import FaceFinder
 from spiralage.model_files import YUNET
 from spiralage.types import AlignedFace, Face, Photo
 
@@ -31,8 +31,8 @@ def dlib_landmarker() -> DlibLandmarker:
 @pytest.fixture(scope="session")
 def portrait_face(portrait: Photo, dlib_landmarker: DlibLandmarker) -> Face:
     """The face that dlib finds in the portrait, with dlib's 68 landmarks."""
-    (face,) = DlibDetector().detect(portrait)
-    return with_landmarks(dlib_landmarker, portrait, face)
+    (found,) = FaceFinder(DlibDetector(), dlib_landmarker).find(portrait, most=2)
+    return found.face
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -11,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
-from spiralage.errors import FolderError, InputError, OptionError
-from spiralage.faces.align import align
-from spiralage.faces.detect import DetectorName, make_detector
-from spiralage.faces.landmarks import LandmarkerName, make_landmarker, with_landmarks
+from spiralage.errors import FolderError, InputError
+from spiralage.faces.detect import DetectorName
+from spiralage.faces.find import make_finder
+from spiralage.faces.landmarks import LandmarkerName
 from spiralage.image_io import load_photo, photo_from_image
 from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import RestorerName, make_restorer, restore
@@ -26,8 +25,6 @@ FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
 """More faces of one photo are not read: each report holds half a megabyte of pictures."""
-
-log = logging.getLogger("spiralage")
 
 
 class AgePipeline:
@@ -66,12 +63,7 @@ class AgePipeline:
         threads: int | None = None,
         yunet: Path | None = None,
     ) -> None:
-        self._detector = make_detector(detector, box=box, yunet=yunet)
-        # A picture that *is* a face is taken as already normalised: it has no landmarks.
-        whole_picture = detector == "none" and box is None
-        if landmarks == "detector" and self._detector.name != "yunet" and not whole_picture:
-            raise OptionError(f"the detector {self._detector.name} gives no landmarks; use landmarks dlib or fan")
-        self._landmarker = make_landmarker("detector" if whole_picture else landmarks)
+        self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
         self._find_occlusion = occlusion
         self._restorer = make_restorer(restorer, threads=threads)
         self._estimator = AgeEstimator(network, threads=threads)
@@ -89,17 +81,14 @@ class AgePipeline:
             PhotoError: the photo can't be read.
         """
         photo = as_photo(photo)
-        found = self._detector.detect(photo)
+        found = self._finder.find(photo, most=MOST_FACES)
         if not found:
             return ()
-        if len(found) > MOST_FACES:
-            log.warning("%s: %d faces found, the surest %d are read", photo.name, len(found), MOST_FACES)
-        faces = [with_landmarks(self._landmarker, photo, face) for face in found[:MOST_FACES]]
-        aligned = [align(photo, face) for face in faces]
+        aligned = [one.aligned for one in found]
         occlusions = [self._find_occlusion(crop) for crop in aligned]
         restorations = restore(self._restorer, aligned, occlusions)
         ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
-        return tuple(map(FaceReport, faces, aligned, occlusions, restorations, ages))
+        return tuple(map(FaceReport, [one.face for one in found], aligned, occlusions, restorations, ages))
 
     def estimate_each(
         self, photos: Iterable[Path | FolderError], *, keep_photos: bool = False

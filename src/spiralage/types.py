@@ -133,11 +133,20 @@ class Face:
         box: the detector's rectangle, in photo pixels.
         score: the detector's confidence; scales differ between detectors.
         landmarks: in photo pixels; None until a landmarker has looked.
+        detector: the name of what found it; empty for a face made by hand.
+        turn: by how many degrees the photo was turned clockwise to find it: 0, 90, 180 or 270. Box and
+            landmarks are in pixels of the photo as it was given, whatever the turn.
     """
 
     box: Box
     score: float = 1.0
     landmarks: Landmarks | None = None
+    detector: str = ""
+    turn: int = 0
+
+    def __post_init__(self) -> None:
+        if self.turn not in (0, 90, 180, 270):
+            raise ValueError(f"a photo is turned by 0, 90, 180 or 270 degrees, not {self.turn}")
 
 
 @dataclass(frozen=True, eq=False)

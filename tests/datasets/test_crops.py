@@ -15,6 +15,7 @@ from spiralage.datasets.crops import FALLBACK, Crops, align_largest, build_crops
 from spiralage.datasets.manifest import Row, Split, split_by_hash
 from spiralage.errors import DatasetError
 from spiralage.faces.align import ANCHORS, align
+from spiralage.faces.find import FaceFinder
 from spiralage.image_io import encode_png
 from spiralage.types import Box, Face, Landmarks, Photo, Pixels
 
@@ -27,13 +28,14 @@ class FakeDetector:
     """Finds the same face in every picture but those whose top left pixel is black."""
 
     name = "fake"
+    gives_landmarks = False
 
     def __init__(self) -> None:
         self.calls = 0
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         self.calls += 1
-        return () if photo.pixels[0, 0].max() < 10 else (Face(Box(40, 40, 120, 150)),)
+        return () if photo.pixels[0, 0].max() < 10 else (Face(Box(40, 40, 120, 150), detector=self.name),)
 
 
 class FakeLandmarker:
@@ -45,7 +47,7 @@ class FakeLandmarker:
         return Landmarks(POINTS, "given")
 
 
-FAKES = FakeDetector(), FakeLandmarker()
+FINDER = FaceFinder(FakeDetector(), FakeLandmarker())
 
 
 def picture(number: int) -> Pixels:
@@ -74,7 +76,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_rows_and_crops_come_back_in_order(tmp_path: Path) -> None:
     told: list[int] = []
-    build_crops(pictures(), tmp_path / "crops", *FAKES, data="fake", progress=told.append)
+    build_crops(pictures(), tmp_path / "crops", FINDER, data="fake", progress=told.append)
     assert told == [4, 8, 10]
     crops = Crops(tmp_path / "crops")
     assert crops.rows == [row for row, _ in pictures()]
@@ -88,7 +90,7 @@ def test_rows_and_crops_come_back_in_order(tmp_path: Path) -> None:
 
 
 def test_the_files_are_those_of_the_documented_format(tmp_path: Path) -> None:
-    build_crops(pictures(), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
     shards = {f"shard-000{n}.{kind}" for n in range(3) for kind in ("npy", "csv")}
     assert set(contents(tmp_path)) == shards | {"complete.json"}
     assert json.loads((tmp_path / "complete.json").read_text()) == {"data": "fake", "images": COUNT, "detector": "fake"}
@@ -96,7 +98,7 @@ def test_the_files_are_those_of_the_documented_format(tmp_path: Path) -> None:
 
 
 def test_a_picture_without_a_face_is_kept_and_flagged(tmp_path: Path) -> None:
-    build_crops(pictures(), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
     tables = [csv.DictReader(p.read_text().splitlines()) for p in sorted(tmp_path.glob("*.csv"))]
     found_by = [record["found_by"] for table in tables for record in table]
     assert found_by == [FALLBACK if number % 3 == 2 else "fake" for number in range(COUNT)]
@@ -105,7 +107,7 @@ def test_a_picture_without_a_face_is_kept_and_flagged(tmp_path: Path) -> None:
 
 
 def test_splits_and_batches(tmp_path: Path) -> None:
-    build_crops(pictures(60), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(60), tmp_path, FINDER, data="fake")
     crops = Crops(tmp_path)
     splits: tuple[Split, ...] = ("train", "val", "test")
     indices = {split: crops.indices(split) for split in splits}
@@ -119,9 +121,9 @@ def test_splits_and_batches(tmp_path: Path) -> None:
 
 
 def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    build_crops(pictures(), tmp_path / "whole", *FAKES, data="fake")
+    build_crops(pictures(), tmp_path / "whole", FINDER, data="fake")
     folder = tmp_path / "killed"
-    build_crops(pictures(), folder, *FAKES, data="fake")
+    build_crops(pictures(), folder, FINDER, data="fake")
     (folder / "complete.json").unlink()
     (folder / "shard-0002.csv").unlink()
     with (folder / "shard-0002.npy").open("r+b") as file:
@@ -131,7 +133,7 @@ def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
         Crops(folder)
 
     detector = FakeDetector()
-    build_crops(pictures(), folder, detector, FakeLandmarker(), data="fake")
+    build_crops(pictures(), folder, FaceFinder(detector, FakeLandmarker()), data="fake")
     assert detector.calls == 2  # the third shard alone
     assert times == {name: (folder / name).stat().st_mtime_ns for name in times}
     assert contents(folder) == contents(tmp_path / "whole")
@@ -146,9 +148,9 @@ def test_a_build_that_dies_in_a_shard_leaves_the_finished_ones(tmp_path: Path) -
 
     folder = tmp_path / "crops"
     with pytest.raises(KeyboardInterrupt):
-        build_crops(dying(), folder, *FAKES, data="fake")
+        build_crops(dying(), folder, FINDER, data="fake")
     assert set(contents(folder)) == {"shard-0000.npy", "shard-0000.csv"}
-    build_crops(pictures(), folder, *FAKES, data="fake")
+    build_crops(pictures(), folder, FINDER, data="fake")
     assert Crops(folder).rows == [row for row, _ in pictures()]
 
 
@@ -159,7 +161,7 @@ def test_an_incomplete_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_table_with_an_unknown_split_is_refused(tmp_path: Path) -> None:
-    build_crops(pictures(2), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(2), tmp_path, FINDER, data="fake")
     table = tmp_path / "shard-0000.csv"
     table.write_text(table.read_text().replace(",train,", ",learn,").replace(",val,", ",learn,"))
     with pytest.raises(DatasetError, match="build the crops again"):
@@ -170,9 +172,11 @@ class Crowd:
     """A large face at the edge, a small one in the middle, a tiny one right at the centre."""
 
     name = "crowd"
+    gives_landmarks = False
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
-        return Face(Box(0, 0, 90, 90)), Face(Box(70, 60, 60, 80)), Face(Box(98, 98, 4, 4))
+        boxes = Box(0, 0, 90, 90), Box(70, 60, 60, 80), Box(98, 98, 4, 4)
+        return tuple(Face(box, detector=self.name) for box in boxes)
 
 
 class Follow:
@@ -186,7 +190,7 @@ class Follow:
 
 
 def test_of_several_faces_the_pictures_own_is_taken() -> None:
-    aligned, found_by = align_largest(encode_png(picture(0)), "crowd.jpg", Crowd(), Follow())
+    aligned, found_by = align_largest(encode_png(picture(0)), "crowd.jpg", FaceFinder(Crowd(), Follow()))
     assert found_by == "crowd"
     assert aligned.landmarks is not None
     points = Landmarks(POINTS * 0.3 + (70, 60), "given")
@@ -206,7 +210,7 @@ def left_out(folder: Path) -> list[str]:
 
 def test_what_cannot_be_decoded_is_left_out_and_written_down(tmp_path: Path) -> None:
     bad, told = {0, 3, 4, 9}, list[int]()
-    found = build_crops(damaged(bad), tmp_path, *FAKES, data="fake", progress=told.append)
+    found = build_crops(damaged(bad), tmp_path, FINDER, data="fake", progress=told.append)
     assert [left.image for left in found] == left_out(tmp_path) == ["0.jpg", "3.jpg", "4.jpg", "9.jpg"]
     assert all("damaged or cut short" in left.reason and "jpg:" not in left.reason for left in found)
     assert told == [7, 10]
@@ -217,8 +221,7 @@ def test_what_cannot_be_decoded_is_left_out_and_written_down(tmp_path: Path) -> 
     build_crops(
         (item for item in pictures() if item[0] in crops.rows),
         tmp_path / "x",
-        FakeDetector(),
-        FakeLandmarker(),
+        FINDER,
         data="fake",
     )
     everything = np.arange(len(good))
@@ -230,14 +233,14 @@ def test_what_cannot_be_decoded_is_left_out_and_written_down(tmp_path: Path) -> 
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_a_build_with_gaps_goes_on_exactly(tmp_path: Path, bad: set[int], lost: int) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "killed"
-    expected = build_crops(damaged(bad), whole, *FAKES, data="fake")
-    build_crops(damaged(bad), folder, *FAKES, data="fake")
+    expected = build_crops(damaged(bad), whole, FINDER, data="fake")
+    build_crops(damaged(bad), folder, FINDER, data="fake")
     (folder / "complete.json").unlink()
     for path in sorted(folder.glob("shard-*.csv"))[lost:]:
         path.unlink()
-    assert build_crops(damaged(bad), folder, *FAKES, data="fake") == expected
+    assert build_crops(damaged(bad), folder, FINDER, data="fake") == expected
     assert contents(folder) == contents(whole)
-    assert build_crops(damaged(bad), folder, *FAKES, data="fake") == expected  # nothing left to do
+    assert build_crops(damaged(bad), folder, FINDER, data="fake") == expected  # nothing left to do
     assert contents(folder) == contents(whole)
 
 
@@ -249,51 +252,51 @@ def test_a_build_killed_at_any_picture_goes_on_exactly(tmp_path: Path, die_at: i
                 raise KeyboardInterrupt
             yield item
 
-    expected = build_crops(damaged({1, 4, 5}), tmp_path / "whole", *FAKES, data="fake")
+    expected = build_crops(damaged({1, 4, 5}), tmp_path / "whole", FINDER, data="fake")
     with pytest.raises(KeyboardInterrupt):
-        build_crops(dying(), tmp_path / "killed", *FAKES, data="fake")
-    assert build_crops(damaged({1, 4, 5}), tmp_path / "killed", *FAKES, data="fake") == expected
+        build_crops(dying(), tmp_path / "killed", FINDER, data="fake")
+    assert build_crops(damaged({1, 4, 5}), tmp_path / "killed", FINDER, data="fake") == expected
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_a_picture_mended_after_a_kill_is_taken(tmp_path: Path) -> None:
-    build_crops(damaged({6}), tmp_path, *FAKES, data="fake")
+    build_crops(damaged({6}), tmp_path, FINDER, data="fake")
     for name in ("complete.json", "shard-0001.csv", "shard-0002.csv"):
         (tmp_path / name).unlink()
-    assert build_crops(pictures(), tmp_path, *FAKES, data="fake") == []
+    assert build_crops(pictures(), tmp_path, FINDER, data="fake") == []
     assert not (tmp_path / "left-out.csv").exists()
     assert Crops(tmp_path).rows == [row for row, _ in pictures()]
 
 
 def test_nothing_that_can_be_decoded_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none of the 10 pictures can be decoded; the first is 0\.jpg: .*damaged"):
-        build_crops(damaged(set(range(COUNT))), tmp_path, *FAKES, data="fake")
+        build_crops(damaged(set(range(COUNT))), tmp_path, FINDER, data="fake")
     assert not (tmp_path / "complete.json").exists()
 
 
 @pytest.mark.parametrize("count", [3, 5, 8, 11])
 def test_crops_of_other_pictures_are_not_mixed(tmp_path: Path, count: int) -> None:
-    build_crops(pictures(), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
     (tmp_path / "complete.json").unlink()
     with pytest.raises(DatasetError, match=r"made from other pictures; choose another --crops folder"):
-        build_crops(pictures(count), tmp_path, *FAKES, data="fake")
+        build_crops(pictures(count), tmp_path, FINDER, data="fake")
     others = ((Row("x" + row.image, "x", 1, None, None, "train"), data) for row, data in pictures())
     with pytest.raises(DatasetError, match=r"shard-0000\.csv was made from other pictures"):
-        build_crops(others, tmp_path, *FAKES, data="fake")
+        build_crops(others, tmp_path, FINDER, data="fake")
     assert not (tmp_path / "complete.json").exists()
 
 
 def test_shards_beyond_the_last_picture_are_not_taken_along(tmp_path: Path) -> None:
-    build_crops(pictures(), tmp_path, *FAKES, data="fake")
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
     for name in ("complete.json", "shard-0001.csv"):
         (tmp_path / name).unlink()
     with pytest.raises(DatasetError, match="made from other pictures"):
-        build_crops(pictures(SHARD), tmp_path, *FAKES, data="fake")
+        build_crops(pictures(SHARD), tmp_path, FINDER, data="fake")
     assert not (tmp_path / "complete.json").exists()
 
 
 def test_ages_are_an_array_or_an_error(tmp_path: Path) -> None:
-    build_crops(pictures(), tmp_path / "ages", *FAKES, data="fake")
+    build_crops(pictures(), tmp_path / "ages", FINDER, data="fake")
     ages = Crops(tmp_path / "ages").ages
     assert ages.dtype == np.int64
     assert ages.tolist() == list(range(10, 20))
@@ -302,7 +305,7 @@ def test_ages_are_an_array_or_an_error(tmp_path: Path) -> None:
         for number, (row, data) in enumerate(pictures()):
             yield (row if number % 2 else Row(row.image, row.subject, None, None, None, row.split)), data
 
-    build_crops(ageless(), tmp_path / "none", *FAKES, data="fake")
+    build_crops(ageless(), tmp_path / "none", FINDER, data="fake")
     crops = Crops(tmp_path / "none")
     assert crops.rows == [row for row, _ in ageless()]
     with pytest.raises(DatasetError, match="5 of these crops have no ages; choose an age data set"):
@@ -314,6 +317,6 @@ def test_odd_names_come_back(tmp_path: Path, name: str) -> None:
     row = Row(name, name, 30, None, None, "train")
     odd = [(row, encode_png(picture(0))), (Row("bad" + name, name, 1, None, None, "train"), b"no picture")]
     for _ in range(2):
-        (left,) = build_crops(odd, tmp_path, *FAKES, data="fake")
+        (left,) = build_crops(odd, tmp_path, FINDER, data="fake")
         assert left.image == "bad" + name
         assert Crops(tmp_path).rows == [row]

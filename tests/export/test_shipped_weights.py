@@ -17,8 +17,7 @@ from spiralage.datasets import utkface
 from spiralage.datasets.crops import align_largest
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import torch_weights
-from spiralage.faces.detect import make_detector
-from spiralage.faces.landmarks import make_landmarker
+from spiralage.faces.find import make_finder
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.painter import OnnxPainter, in_frame, walk_spiral
@@ -36,8 +35,8 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 def real_crops(data_folder: Path) -> Pixels:
     """Every 700th face of UTKFace, aligned."""
     pictures = itertools.islice(utkface.read(data_folder / utkface.ARCHIVE), 0, None, 700)
-    detector, landmarker = make_detector("dlib"), make_landmarker()
-    return np.stack([align_largest(data, row.image, detector, landmarker)[0].pixels for row, data in pictures])
+    finder = make_finder("dlib")
+    return np.stack([align_largest(data, row.image, finder)[0].pixels for row, data in pictures])
 
 
 def load(network: nn.Module, values: dict[str, Tensor]) -> nn.Module:

@@ -136,7 +136,6 @@ def test_without_a_box_the_picture_is_the_face() -> None:
 def test_detectors_by_name(portrait: Photo) -> None:
     assert isinstance(make_detector("dlib"), DlibDetector)
     assert make_detector("none").detect(portrait)[0].box == Box(0, 0, 512, 512)
-    assert make_detector("dlib", box=Box(1, 2, 3, 4)).detect(portrait)[0].box == Box(1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("name", ["auto", "yunet"])

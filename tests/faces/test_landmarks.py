@@ -7,7 +7,7 @@ import pytest
 
 from spiralage.faces.detect import YuNetDetector
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker, dlib_box
-from spiralage.faces.landmarks import DetectorLandmarks, make_landmarker, with_landmarks
+from spiralage.faces.landmarks import DetectorLandmarks, make_landmarker
 from spiralage.types import Box, Face, Landmarks, Photo
 
 
@@ -104,11 +104,3 @@ def test_landmarkers_by_name() -> None:
     assert isinstance(make_landmarker(), DlibLandmarker)
     assert isinstance(make_landmarker("dlib"), DlibLandmarker)
     assert isinstance(make_landmarker("detector"), DetectorLandmarks)
-
-
-def test_with_landmarks_keeps_box_and_score(portrait: Photo, dlib_landmarker: DlibLandmarker) -> None:
-    face = Face(Box(179, 83, 88, 88), 1.5)
-    found = with_landmarks(dlib_landmarker, portrait, face)
-    assert (found.box, found.score) == (face.box, face.score)
-    assert found.landmarks is not None
-    assert face.landmarks is None

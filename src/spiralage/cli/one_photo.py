@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from spiralage.errors import PhotoError
-from spiralage.faces.align import align
-from spiralage.faces.detect import DetectorName, make_detector
-from spiralage.faces.landmarks import make_landmarker, with_landmarks
+from spiralage.faces.detect import DetectorName
+from spiralage.faces.find import make_finder
 from spiralage.image_io import load_photo
 from spiralage.types import AlignedFace, Photo
 
@@ -26,8 +25,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="the PNG file to wr
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
     """A photo and its surest face, aligned; raises PhotoError where there is none."""
     photo = load_photo(path)
-    faces = make_detector(detector, yunet=yunet).detect(photo)
-    if not faces:
+    found = make_finder(detector, yunet=yunet).find_one(photo)
+    if found is None:
         raise PhotoError(f"{path}: no face found; try another --detector")
-    landmarker = make_landmarker("detector" if detector == "none" else "dlib")
-    return photo, align(photo, with_landmarks(landmarker, photo, faces[0]))
+    return photo, found.aligned

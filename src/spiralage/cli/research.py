@@ -73,8 +73,7 @@ def data_crops(
 ) -> None:
     """Align every face of a data set once; goes on where a killed run stopped."""
     from spiralage.datasets.crops import Crops, build_crops
-    from spiralage.faces.detect import make_detector
-    from spiralage.faces.landmarks import make_landmarker
+    from spiralage.faces.find import make_finder
 
     source = SOURCES[name]
     read = source.read_part if partial else source.read
@@ -82,9 +81,9 @@ def data_crops(
         counted = ", ".join(other for other, known in SOURCES.items() if known.read_part)
         raise OptionError(f"--partial is for {counted}; {name} may have any number of pictures, leave it away")
     pictures = read(source.find(data), _note)
-    folder, finder = crops or CACHE / name, make_detector(detector)
+    folder, finder = crops or CACHE / name, make_finder(detector)
     with progress_bar("crops") as update:
-        left_out = build_crops(pictures, folder, finder, make_landmarker(), data=name, progress=update)
+        left_out = build_crops(pictures, folder, finder, data=name, progress=update)
     results.print(f"{folder}: {len(Crops(folder))} crops of {name}", soft_wrap=True)
     if left_out:
         first = left_out[0]

@@ -29,8 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from spiralage.datasets.manifest import Row, Split
 from spiralage.errors import DatasetError, PhotoError
 from spiralage.faces.align import align
-from spiralage.faces.detect import Detector
-from spiralage.faces.landmarks import Landmarker, with_landmarks
+from spiralage.faces.find import FaceFinder
 from spiralage.files import replacing, write_text
 from spiralage.image_io import load_photo
 from spiralage.types import AlignedFace, Box, Face, Pixels
@@ -54,8 +53,7 @@ class LeftOut:
 def build_crops(
     pictures: Iterable[tuple[Row, bytes]],
     folder: Path,
-    detector: Detector,
-    landmarker: Landmarker,
+    finder: FaceFinder,
     *,
     data: str,
     progress: Callable[[int], None] = lambda done: None,
@@ -68,7 +66,7 @@ def build_crops(
     Args:
         pictures: (row, encoded bytes), in the order that the crops will have.
         folder: where the shards go.
-        detector, landmarker: how faces are found.
+        finder: finds the faces.
         data: the data set's name.
         progress: told the number of pictures done so far.
 
@@ -78,7 +76,7 @@ def build_crops(
     Raises:
         DatasetError: no picture can be decoded, or the folder has crops of other pictures.
     """
-    build = _Build(folder, detector, landmarker, data)
+    build = _Build(folder, finder, data)
     waiting = iter(pictures)
     for number in itertools.count():
         if build.table_path(number).exists():
@@ -93,8 +91,8 @@ def build_crops(
 class _Build:
     """The shards of a build, in order; ``crops`` and ``left_out`` are what it has met so far."""
 
-    def __init__(self, folder: Path, detector: Detector, landmarker: Landmarker, data: str) -> None:
-        self.folder, self.detector, self.landmarker, self.data = folder, detector, landmarker, data
+    def __init__(self, folder: Path, finder: FaceFinder, data: str) -> None:
+        self.folder, self.finder, self.data = folder, finder, data
         self.crops = 0
         self.left_out: list[LeftOut] = []
         self._short = False  # a shard with fewer pictures can only be the last
@@ -128,7 +126,7 @@ class _Build:
         while len(records) < SHARD_SIZE and (item := next(waiting, None)) is not None:
             row, data = item
             try:
-                aligned, found_by = align_largest(data, row.image, self.detector, self.landmarker)
+                aligned, found_by = align_largest(data, row.image, self.finder)
             except PhotoError as error:
                 self.left_out.append(LeftOut(row.image, str(error).removeprefix(f"{row.image}: ")))
                 continue
@@ -154,7 +152,7 @@ class _Build:
         if beyond:
             raise self._of_other_pictures(shards)
         self._write_left_out()
-        facts = {"data": self.data, "images": self.crops, "detector": self.detector.name}
+        facts = {"data": self.data, "images": self.crops, "detector": self.finder.detector.name}
         write_text(self.folder / "complete.json", json.dumps(facts) + "\n")
 
     def _count(self, number: int, crops: int) -> None:
@@ -191,25 +189,23 @@ def _records(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def align_largest(data: bytes, name: str, detector: Detector, landmarker: Landmarker) -> tuple[AlignedFace, str]:
+def align_largest(data: bytes, name: str, finder: FaceFinder) -> tuple[AlignedFace, str]:
     """The aligned face of a one-person picture, and what found it.
 
     Of several faces it is the one that is large and near the middle: the picture's own person. What
     lies beyond the picture is its mirror image.
     """
     photo = load_photo(data, name=name)
-    faces = detector.detect(photo)
-    if not faces:
-        width, height = photo.size
-        return align(photo, Face(Box(0, 0, width, height)), mirror=True), FALLBACK
     centre = np.array(photo.size) / 2
 
     def prominence(face: Face) -> float:
         distance = float(np.hypot(*(np.array(face.box.centre) - centre)))
         return face.box.width - distance
 
-    face = max(faces, key=prominence)
-    return align(photo, with_landmarks(landmarker, photo, face), mirror=True), detector.name
+    found = finder.find_one(photo, prefer=prominence, mirror=True)
+    if found is None:
+        return align(photo, Face(Box(0, 0, *photo.size)), mirror=True), FALLBACK
+    return found.aligned, found.face.detector
 
 
 def is_complete(folder: Path) -> bool:

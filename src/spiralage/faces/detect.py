@@ -27,6 +27,7 @@ class Detector(Protocol):
     """Finds faces in a photo."""
 
     name: str
+    gives_landmarks: bool
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         """Every face, best score first; an empty tuple where there is none."""
@@ -47,6 +48,7 @@ class YuNetDetector:
     """
 
     name = "yunet"
+    gives_landmarks = True
     LONGEST = 1280  # pixels; above it, time grows and recall on whole-face photos does not
     SCORE = 0.6
     OVERLAP = 0.3
@@ -88,7 +90,7 @@ def _yunet_face(row: np.ndarray, factor: np.ndarray) -> Face:
     # YuNet's points: right eye, left eye, nose, right and left mouth corner *of the person*, which is
     # our order, by side of the picture.
     points = (row[4:14].reshape(5, 2) * factor).astype(np.float64)
-    return Face(Box(x, y, width, height), float(row[14]), Landmarks(points, "yunet"))
+    return Face(Box(x, y, width, height), float(row[14]), Landmarks(points, "yunet"), YuNetDetector.name)
 
 
 class GivenBox:
@@ -99,13 +101,14 @@ class GivenBox:
     """
 
     name = "given"
+    gives_landmarks = False
 
     def __init__(self, box: Box | None = None) -> None:
-        self._box = box
+        self.box = box
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         width, height = photo.size
-        return (Face(self._box or Box(0, 0, width, height)),)
+        return (Face(self.box or Box(0, 0, width, height), detector=self.name),)
 
 
 @lru_cache(maxsize=1)
@@ -114,20 +117,19 @@ def _note_fallback(reason: str) -> None:
     log.warning("using the dlib face detector: %s", reason)
 
 
-def make_detector(name: DetectorName = "auto", *, box: Box | None = None, yunet: Path | None = None) -> Detector:
+def make_detector(name: DetectorName = "auto", *, yunet: Path | None = None) -> Detector:
     """The detector of that name.
 
     Args:
         name: "auto" is YuNet when its file is there or can be fetched, else dlib with a note said once;
             "none" means that the picture is a face.
-        box: where the face is; overrules ``name``.
         yunet: YuNet's ONNX file.
 
     Raises:
         ModelFileError: "yunet" was asked for and its file can't be had, or a given file is not it.
     """
-    if box is not None or name == "none":
-        return GivenBox(box)
+    if name == "none":
+        return GivenBox()
     if name == "dlib":
         return DlibDetector()
     try:

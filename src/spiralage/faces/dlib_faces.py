@@ -20,6 +20,7 @@ class DlibDetector:
     """
 
     name = "dlib"
+    gives_landmarks = False
     LONGEST = 1280
     LONGEST_CNN = 640
     SMALLEST_CNN = 32  # below it dlib's network throws, and answers nonsense from then on
@@ -56,7 +57,11 @@ def _at_most(pixels: Pixels, longest: int) -> tuple[Pixels, float]:
 
 def _faces(found: Any, scale: float) -> tuple[Face, ...]:
     faces = [
-        Face(Box(r.left() * scale, r.top() * scale, r.width() * scale, r.height() * scale), float(score))
+        Face(
+            Box(r.left() * scale, r.top() * scale, r.width() * scale, r.height() * scale),
+            float(score),
+            detector=DlibDetector.name,
+        )
         for r, score in found
     ]
     return tuple(sorted(faces, key=lambda face: -face.score))

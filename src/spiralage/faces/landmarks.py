@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Literal, Protocol, TypeAlias
 
 from spiralage.faces.dlib_faces import DlibLandmarker
@@ -39,8 +38,3 @@ def make_landmarker(name: LandmarkerName = "dlib") -> Landmarker:
 
         return FanLandmarker()
     return DlibLandmarker()
-
-
-def with_landmarks(landmarker: Landmarker, photo: Photo, face: Face) -> Face:
-    """The face with the landmarks that ``landmarker`` finds."""
-    return dataclasses.replace(face, landmarks=landmarker.locate(photo, face))
