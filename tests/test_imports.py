@@ -10,7 +10,7 @@ import spiralage
 ROOT = Path(spiralage.__file__).parent
 
 # Every room may import itself, the rooms named beside it, and the root modules listed under "base".
-BASE = {"errors", "files", "types", "version", "age.distribution"}
+BASE = {"errors", "files", "text", "types", "version", "age.distribution"}
 ALLOWED = {
     "types": {"age.distribution"},
     "image_io": BASE,

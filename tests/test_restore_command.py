@@ -247,8 +247,8 @@ def test_an_unwritable_output_is_said_before_the_work(
     monkeypatch.delattr(restoring, "make_restorer")  # whoever works meets this
     monkeypatch.delattr(restoring, "one_face")
     (tmp_path / "file").write_text("")
-    (tmp_path / "folder").mkdir()
-    for target, reason in (("file/out.png", "choose another place"), ("folder", "name a PNG file")):
+    (tmp_path / "folder.png").mkdir()
+    for target, reason in (("file/out.png", "choose another place"), ("folder.png", "name a file")):
         assert run(face_file, tmp_path / "out.png", option, tmp_path / target) == 1
         line = complaint(capsys)
         assert f"{target}: can't be written" in line
@@ -267,7 +267,7 @@ def test_a_turn_that_can_not_be_written_is_said_before_the_work(
 
 def test_two_pictures_do_not_share_a_file(tmp_path: Path, face_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(face_file, tmp_path / "out.png", "--strip", tmp_path / "out.png") == 1
-    assert "same file; give --output, --photo and --strip one each" in complaint(capsys)
+    assert "same file; give each a name of its own" in complaint(capsys)
     assert not (tmp_path / "out.png").exists()
 
 

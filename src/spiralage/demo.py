@@ -10,13 +10,14 @@ from pathlib import Path
 
 from spiralage.errors import InputError, MissingExtraError
 from spiralage.faces.detect import DetectorName
-from spiralage.files import write_bytes, write_text
+from spiralage.files import check_outputs, write_bytes
 from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
 from spiralage.report.figure import draw_figure
-from spiralage.report.page import Section, face_card, overview_pixels, picture, render
+from spiralage.report.page import PageFile, Section, face_card, overview_pixels, picture
 from spiralage.restoration.restore import RestorerName
+from spiralage.text import printable
 from spiralage.types import AlignedFace, FaceReport, Occlusion, Photo
 
 
@@ -55,6 +56,8 @@ def run_demo(
         InputError: the photo has no face.
     """
     photo = photo or portrait()
+    page, figure = folder / "report.html", folder / "figure.png"
+    check_outputs([page, figure])
 
     def read(restorer: RestorerName, masked: bool) -> FaceReport:
         def mask(face: AlignedFace) -> Occlusion:
@@ -70,9 +73,10 @@ def run_demo(
         ("masked as in the paper", read("none", masked=True)),
         (f"restored: {DEFAULT_RESTORER}", read(DEFAULT_RESTORER, masked=True)),
     )
-    page, figure = folder / "report.html", folder / "figure.png"
     overview = picture("photo", overview_pixels(photo, [steps[0][1]]))
     cards = [face_card(caption, report) for caption, report in steps]
-    write_text(page, render("spiralage demo", [Section(photo.name, "", overview, cards)]))
+    html = PageFile(page, "spiralage demo")
+    html.add_section(Section(printable(photo.name), "", overview, cards))
+    html.close()
     write_bytes(figure, draw_figure(photo, steps))
     return DemoResult(steps, page, figure)

@@ -1,66 +1,127 @@
-"""Files that are either whole or not there: write beside, then rename."""
+"""How results get to disk: whole or not at all, or growing row by row; never over an input, never in a device's place.
+
+Only regular files are replaced. A link is followed: what it points to is replaced, the link stays. What is
+neither a file nor a folder (a device, a FIFO, /dev/stdout) is written to.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from spiralage.errors import OutputError
 
+_OWN_DESCRIPTORS = ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd")
+_MOST_LINKS = 40
+_LONGEST_SUFFIX = 16
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an output goes once links are followed.
+
+    Args:
+        path: the path at the links' end.
+        beside: a new file can be made beside it and take its place; else it is written to as it is.
+        mode: the permissions of the file that is there.
+    """
+
+    path: Path
+    beside: bool
+    mode: int | None = None
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and rename it to ``path`` when the block ends well.
+    """Yield a temporary path; the file written there takes the place of ``path`` when the block ends well.
 
     After an error, or a kill, ``path`` is what it was before.
 
     Raises:
         OutputError: the folder can't be made or written.
     """
-    temporary = _temporary_beside(path)
-    try:
+    with _output_errors(path), contextlib.ExitStack() as stack:
+        place = _find_place(path)
+        folder = place.path.parent if place.beside else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        temporary = _new_file(folder, path.suffix, place.mode)
+        stack.callback(temporary.unlink, missing_ok=True)
         yield temporary
-        _take_default_mode(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        _put(temporary, place)
+
+
+class GrowingFile:
+    """A file that holds every row from the moment it is written: neither an error nor a kill loses one.
+
+    What was there before is replaced by an empty file at once.
+
+    Raises:
+        OutputError: here or in ``write``, when the file can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _output_errors(path):
+            place = _find_place(path)
+            if place.beside:
+                write_bytes(path, b"")
+                self._file = place.path.open("ab", buffering=0)
+            else:
+                self._file = os.fdopen(_open_as_it_is(place.path), "wb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Add ``data`` at the end."""
+        with _output_errors(self._path):
+            left = memoryview(data)
+            while left:
+                left = left[self._file.write(left) or 0 :]
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        with _output_errors(self._path):
+            self._file.close()
 
 
 def check_writable(path: Path) -> None:
     """Find out before long work, not after it, that a result can't be written; raises OutputError."""
-    _temporary_beside(path).unlink()
+    with _output_errors(path):
+        place = _find_place(path)
+        if place.beside:
+            _new_file(place.path.parent, path.suffix, place.mode).unlink()
 
 
-def _temporary_beside(path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    os.close(handle)
-    return Path(name)
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overwrite: bool = False) -> None:
+    """Find out before the work that results can't be written, or would be written over each other or over an input.
 
+    An input is known by whatever path: another spelling, a symbolic or a hard link.
 
-def printable(name: str) -> str:
-    """A file name as text that any terminal takes; bytes that aren't UTF-8 become replacement marks."""
-    return os.fsencode(name).decode("utf-8", errors="replace")
+    Args:
+        outputs: the files to write.
+        inputs: what is read; files that aren't there count for nothing.
+        overwrite: the user wants inputs overwritten.
 
-
-def _take_default_mode(path: Path) -> None:
-    """Give the file the mode that ``open`` would have given it; mkstemp's is 0600."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: can't be written ({error.strerror or error}); choose another place")
+    Raises:
+        OutputError: names the path, and what to do.
+    """
+    known = {} if overwrite else {key: path for path in inputs if (key := _identity(path)) is not None}
+    taken: dict[object, Path] = {}
+    for path in outputs:
+        check_writable(path)
+        key = _identity(path)
+        if key in known:
+            raise OutputError(f"{path}: this is the input {known[key]}; name another file, or add --overwrite")
+        place = key or Path(os.path.realpath(path))
+        if place in taken and not _is_special(path):
+            raise OutputError(f"{path}: two results would go to the same file; give each a name of its own")
+        taken[place] = path
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -81,3 +142,86 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written ({error.strerror or error}); choose another place") from error
+
+
+def _find_place(path: Path) -> _Place:
+    """Where an output goes; raises OSError where it can't, and OutputError where a folder is."""
+    if _own_descriptor(path) is not None:
+        return _Place(path, beside=False)
+    target = Path(os.path.realpath(path))
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _Place(target, beside=True)
+    if stat.S_ISDIR(found.st_mode):
+        raise OutputError(f"{path}: can't be written (it is a folder); name a file")
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    beside = stat.S_ISREG(found.st_mode) and os.access(target.parent, os.W_OK | os.X_OK)
+    return _Place(target, beside, stat.S_IMODE(found.st_mode))
+
+
+def _own_descriptor(path: Path) -> int | None:
+    """The number of the process's own open file that a path such as /dev/stdout stands for."""
+    for _ in range(_MOST_LINKS):
+        if str(path.parent) in _OWN_DESCRIPTORS and path.name.isdecimal():
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+    return None
+
+
+def _is_special(path: Path) -> bool:
+    """Whether the path leads to something that is written to, such as a device."""
+    return _own_descriptor(path) is not None or (path.exists() and not path.is_file())
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a regular file from all others, whatever it is called; None if there is none."""
+    try:
+        found = os.fstat(0) if str(path) == "-" else path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _new_file(folder: Path, suffix: str, mode: int | None) -> Path:
+    """An empty file of a short name, with the permissions that ``open`` gives or those of the file it will replace."""
+    suffix = suffix if len(os.fsencode(suffix)) <= _LONGEST_SUFFIX else ""
+    path = folder / f".spiralage-{secrets.token_hex(6)}{suffix}"
+    path.touch(exist_ok=False)
+    if mode is not None:
+        path.chmod(mode)
+    return path
+
+
+def _put(temporary: Path, place: _Place) -> None:
+    """Move a finished file into its place."""
+    if place.beside:
+        try:
+            temporary.replace(place.path)
+            return
+        except OSError as error:
+            # A file that is mounted, as into a container, or another's in a shared folder, can only be written to.
+            if error.errno not in (errno.EBUSY, errno.EPERM, errno.EACCES):
+                raise
+    with temporary.open("rb") as source, os.fdopen(_open_as_it_is(place.path), "wb") as sink:
+        shutil.copyfileobj(source, sink)
+
+
+def _open_as_it_is(path: Path) -> int:
+    """A descriptor of what is there: a device, a FIFO, an open file of our own, a file in a folder that isn't ours."""
+    own = _own_descriptor(path)
+    if own is not None:
+        return os.dup(own)
+    return os.open(path, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0))

@@ -6,12 +6,13 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from spiralage.errors import FolderError, PhotoError
+from spiralage.errors import FolderError, OptionError, OutputError, PhotoError
 from spiralage.files import write_bytes
 from spiralage.types import Photo, Pixels
 
@@ -21,6 +22,23 @@ MAX_PIXELS = 100_000_000
 # Only formats that Pillow decodes itself: no external program (EPS would start Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+OUTPUT_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".ppm": "PPM",
+}
+"""What pictures are written as, by ending."""
+OUTPUT_SETTINGS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
 
 
 def load_photo(source: str | Path | bytes, *, name: str | None = None) -> Photo:
@@ -132,9 +150,48 @@ def encode_png(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
+def output_format(path: Path) -> str:
+    """The format that a picture file's ending asks for, in Pillow's words; PNG for a device, which has no ending.
+
+    Raises:
+        OptionError: an ending that isn't known.
+
+    >>> output_format(Path("face.jpg"))
+    'JPEG'
+    """
+    suffix = path.suffix.lower()
+    if suffix in OUTPUT_FORMATS:
+        return OUTPUT_FORMATS[suffix]
+    if not suffix and path.exists() and not path.is_file():
+        return "PNG"
+    raise OptionError(f"{path}: no picture format is known by this ending; use one of {', '.join(OUTPUT_FORMATS)}")
+
+
+def encode_picture(pixels: Pixels, path: Path) -> bytes:
+    """A picture (height, width, 3) uint8 RGB as the bytes of a file in the format that the path's ending asks for.
+
+    JPEG loses a little, all others nothing.
+
+    Raises:
+        OptionError: an ending that isn't known.
+        OutputError: the format can't hold the picture, as WebP over 16383 pixels a side.
+    """
+    name, buffer = output_format(path), io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(buffer, format=name, **OUTPUT_SETTINGS.get(name, {}))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: can't be written as {name} ({error}); give it the ending .png") from error
+    return buffer.getvalue()
+
+
 def save_picture(path: Path, pixels: Pixels) -> None:
-    """Write a picture as a PNG file, whole or not at all; raises OutputError."""
-    write_bytes(path, encode_png(pixels))
+    """Write a picture in the format that the path's ending asks for, whole or not at all.
+
+    Raises:
+        OptionError: an ending that isn't known.
+        OutputError: it can't be written.
+    """
+    write_bytes(path, encode_picture(pixels, path))
 
 
 def list_pictures(paths: Sequence[Path]) -> Iterator[Path | FolderError]:

@@ -1,23 +1,44 @@
-"""The command line. ``main`` is what ``spiralage`` runs: any named error becomes one line and exit code 1."""
+"""The command line. ``main`` is what ``spiralage`` runs: any named error becomes one line and exit code 1.
+
+Each file here is a group of commands and has ``register(app)``. Only the group that is asked for is loaded.
+"""
 
 from __future__ import annotations
 
-import logging
+import importlib
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from spiralage.cli import console, photos, research
+from spiralage.cli import console
 from spiralage.errors import SpiralageError
 
-app = typer.Typer(
-    help="The age of a person from a photo when part of the face is hidden.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-photos.register(app)
-research.register(app)
+GROUPS = {
+    "estimate": ("estimate",),
+    "occluding": ("occlude",),
+    "restoring": ("restore",),
+    "about": ("demo", "models"),
+    "data": ("data",),
+    "train": ("train",),
+    "evaluate": ("evaluate",),
+    "networks": ("export", "quantise", "import-weights"),
+}
+"""The commands of each file, as ``spiralage --help`` lists them."""
+
+
+def make_app(arguments: Sequence[str]) -> typer.Typer:
+    """The program with the group of the command that is asked for, or with all of them."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def program() -> None:
+        """The age of a person from a photo when part of the face is hidden."""
+
+    asked = [group for group, commands in GROUPS.items() if arguments and arguments[0] in commands]
+    for group in asked or GROUPS:
+        importlib.import_module(f"spiralage.cli.{group}").register(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,12 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     True
     """
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    console.log_to_stderr()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="spiralage")
+        make_app(arguments)(args=arguments, prog_name="spiralage")
     except SpiralageError as error:
         console.complain(str(error))
         return 1
+    except console.StdoutError as error:
+        if error.broken:
+            return console.BROKEN_PIPE
+        console.complain(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return console.INTERRUPTED
     except SystemExit as done:  # how typer ends a command, well or not
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     return 0
@@ -46,4 +75,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry_point() -> None:
     """The console script."""
+    console.prepare_streams()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,32 @@ import typer
 from spiralage.errors import PhotoError
 from spiralage.faces.detect import DetectorName
 from spiralage.faces.find import make_finder
-from spiralage.image_io import load_photo
+from spiralage.files import check_outputs
+from spiralage.image_io import load_photo, output_format
 from spiralage.types import AlignedFace, Photo
 
 Detector = Annotated[
     DetectorName, typer.Option(help="auto: YuNet if it can be had, else dlib; none: the picture is a face")
 ]
 YuNet = Annotated[Path | None, typer.Option("--yunet", help="YuNet's ONNX file", envvar="SPIRALAGE_YUNET")]
-Threads = Annotated[int | None, typer.Option(min=1, help="threads of the networks; all cores by default")]
 PhotoPath = Annotated[Path, typer.Argument(help="a photo")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="the PNG file to write")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="the picture to write, in the format that its ending names")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="results may take the place of the photos that are read")]
+
+
+def check_pictures(outputs: Iterable[Path], inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Find out before the work what can't be written after it; see ``files.check_outputs``.
+
+    Raises:
+        OptionError: a path's ending names no format.
+        OutputError: a path can't be written, or is an input's.
+    """
+    outputs = list(outputs)
+    for path in outputs:
+        output_format(path)
+    check_outputs(outputs, inputs, overwrite=overwrite)
 
 
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:

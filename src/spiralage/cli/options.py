@@ -1,13 +1,15 @@
-"""Options that several research commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from spiralage.cli.console import note
 from spiralage.errors import MissingExtraError
 
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "cuda"]
@@ -20,9 +22,27 @@ RunFolder = Annotated[Path | None, typer.Option("--run", help="the run's folder;
 Recipe = Annotated[Path, typer.Argument(help="a recipe file, recipes/NAME.toml")]
 DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
 Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads")]
 
 CACHE = Path("cache")
+
+MOST_A_CORE = 4
+"""More threads or processes than this for each of the machine's cores only take memory and time."""
+
+
+def at_most_some_a_core(context: typer.Context, option: typer.CallbackParam, number: int | None) -> int | None:
+    """An option's number of threads or processes, no more than the machine has use for; says so."""
+    cores = os.cpu_count() or 1
+    most = MOST_A_CORE * cores
+    if number is None or number <= most:
+        return number
+    if not context.resilient_parsing:
+        note(f"--{option.name} {number}: this machine has {cores} cores; taking {most}")
+    return most
+
+
+Threads = Annotated[
+    int | None, typer.Option(min=1, callback=at_most_some_a_core, help="threads of the networks; all cores by default")
+]
 
 
 def need_train_extra() -> None:

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import typer
 
-from spiralage.cli.one_photo import Detector, Output, PhotoPath, Threads, YuNet, one_face
-from spiralage.errors import OptionError, OutputError
+from spiralage.cli.one_photo import Detector, Output, Overwrite, PhotoPath, YuNet, check_pictures, one_face
+from spiralage.cli.options import Threads
+from spiralage.errors import OptionError
 from spiralage.faces.align import invert
-from spiralage.files import check_writable
-from spiralage.image_io import load_photo, save_picture
+from spiralage.files import write_bytes
+from spiralage.image_io import encode_picture, load_photo
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
@@ -24,6 +25,11 @@ from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixe
 
 GAP = 8
 """White pixels between two pictures of a strip."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command()(restore)
 
 
 @runtime_checkable
@@ -59,15 +65,18 @@ def restore(
     restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
     whole: Annotated[Path | None, typer.Option("--photo", help="write the photo with the restored face in it")] = None,
     strip: Annotated[Path | None, typer.Option(help="write the crop, what was visible and the restored crop")] = None,
-    turns: Annotated[bool, typer.Option("--turns", help="write OUTPUT-turn-1.png …: the spiral's turns")] = False,
+    turns: Annotated[bool, typer.Option("--turns", help="write OUTPUT-turn-1 …, the spiral's turns")] = False,
     detector: Detector = "auto",
     yunet: YuNet = None,
     threads: Threads = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
     find_hidden = _what_is_hidden(window, occlusion)
+    mask = None if occlusion is None else Path(occlusion)  # one that names an occluder is no file, and no harm
+    inputs = [path for path in (photo, mask, yunet) if path is not None]
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
-    _check_outputs([path for path in firsts if path is not None])
+    check_pictures([path for path in firsts if path is not None], inputs, overwrite=overwrite)
     filler = make_restorer(restorer, threads=threads)
     painter = _turn_by_turn(filler, restorer) if turns else None
     loaded, face = one_face(photo, detector, yunet)
@@ -84,8 +93,10 @@ def restore(
             if path in pictures:
                 raise OptionError(f"{path} is the picture of turn {number}; choose another name for the other picture")
             pictures[path] = pixels
-    for path, pixels in pictures.items():  # only now: an error above leaves no picture behind
-        save_picture(path, pixels)
+    check_pictures(pictures, inputs, overwrite=overwrite)
+    encoded = {path: encode_picture(pixels, path) for path, pixels in pictures.items()}
+    for path, data in encoded.items():  # only now: an error above leaves no picture behind
+        write_bytes(path, data)
 
 
 def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
@@ -123,16 +134,6 @@ def _read_mask(path: Path) -> Occlusion:
     return Occlusion(mask.pixels.mean(axis=2) >= 128, "given")
 
 
-def _check_outputs(paths: Sequence[Path]) -> None:
-    """Find out before the work what can't be written after it."""
-    if len({path.absolute() for path in paths}) < len(paths):
-        raise OptionError("two pictures would go to the same file; give --output, --photo and --strip one each")
-    for path in paths:
-        check_writable(path)
-        if path.is_dir():
-            raise OutputError(f"{path}: can't be written (it is a folder); name a PNG file")
-
-
 def _turn_by_turn(restorer: Restorer, name: RestorerName) -> TurnByTurn:
     if not isinstance(restorer, TurnByTurn):
         raise OptionError(f"--turns shows the turns of the spiral, {name} has none; add --restorer spiral")
@@ -146,7 +147,7 @@ def _turns(restorer: TurnByTurn, face: AlignedFace, hidden: Occlusion) -> Iterat
 
 
 def _turn_path(output: Path, number: int) -> Path:
-    return output.parent / f"{output.stem}-turn-{number}.png"
+    return output.parent / f"{output.stem}-turn-{number}{output.suffix or '.png'}"
 
 
 def _side_by_side(pictures: Sequence[Pixels]) -> Pixels:

@@ -6,13 +6,17 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import jinja2
 import numpy as np
 from PIL import Image
 
+from spiralage.files import GrowingFile
 from spiralage.report.records import LEVEL
+from spiralage.text import printable
 from spiralage.types import AgeEstimate, FaceReport, Photo, PhotoReport, Pixels
 
 LONGEST = 640  # pixels of a photo on the page
@@ -53,17 +57,46 @@ _environment = jinja2.Environment(
 )
 
 
-def render(title: str, sections: Sequence[Section]) -> str:
-    """The page; every text in it is escaped."""
-    return _environment.get_template("page.html.j2").render(title=title, sections=sections, level=LEVEL)
+class PageFile:
+    """An HTML file that grows by a section for every photo; every text in it is escaped.
+
+    Args:
+        path: the file to write.
+        title: of the page.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+
+    def __init__(self, path: Path, title: str) -> None:
+        parts: Any = _environment.get_template("page.html.j2", globals={"level": LEVEL}).module
+        self._parts = parts  # the template's macros
+        self._file = GrowingFile(path)
+        self._write(parts.head(title))
+
+    def add(self, photo: PhotoReport) -> None:
+        """Write the photo's section."""
+        self.add_section(photo_section(photo))
+
+    def add_section(self, section: Section) -> None:
+        """Write a section."""
+        self._write(self._parts.photo(section))
+
+    def close(self) -> None:
+        """Write the end of the page."""
+        self._write(self._parts.foot())
+        self._file.close()
+
+    def _write(self, html: str) -> None:
+        self._file.write(html.encode())
 
 
 def photo_section(report: PhotoReport) -> Section:
     """What the page shows of one photo."""
-    note = report.error or ("" if report.faces else "no face found")
+    note = printable(report.error or "") or ("" if report.faces else "no face found")
     overview = None if report.photo is None else picture("photo", overview_pixels(report.photo, report.faces))
     cards = [face_card(f"face {number}", face) for number, face in enumerate(report.faces, 1)]
-    return Section(report.image, note, overview, cards)
+    return Section(printable(report.image), note, overview, cards)
 
 
 def face_card(title: str, report: FaceReport) -> Card:

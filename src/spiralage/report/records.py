@@ -1,17 +1,12 @@
-"""FaceReport → JSON, CSV rows and a table."""
+"""FaceReport → JSON."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
-from typing import TypedDict
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
 
-from rich.table import Table
-from rich.text import Text
-
-from spiralage.files import printable
 from spiralage.types import FaceReport, PhotoReport
 
 LEVEL = 0.9
@@ -19,9 +14,14 @@ LEVEL = 0.9
 
 
 class FaceRecord(TypedDict):
-    """One face in JSON; box in photo pixels (x, y, width, height), ages in years."""
+    """One face in JSON; box (x, y, width, height) and landmarks (x, y) in photo pixels, ages in years.
+
+    The landmarks are the 68 or five points as they were found, or null where nothing marked the face.
+    """
 
     box: list[float]
+    score: float
+    landmarks: list[list[float]] | None
     age: float
     std: float
     interval: list[float]
@@ -44,9 +44,11 @@ def face_record(report: FaceReport, at_least: Sequence[int] = ()) -> FaceRecord:
         report: the face.
         at_least: ages in years for which P(age ≥ t) is wanted.
     """
-    box = report.face.box
+    box, landmarks = report.face.box, report.face.landmarks
     return {
         "box": [round(value, 1) for value in (box.x, box.y, box.width, box.height)],
+        "score": round(report.face.score, 4),
+        "landmarks": None if landmarks is None else [[round(x, 1), round(y, 1)] for x, y in landmarks.points.tolist()],
         "age": round(report.age.mean, 2),
         "std": round(report.age.std, 2),
         "interval": [round(end, 2) for end in report.age.interval(LEVEL)],
@@ -61,39 +63,59 @@ def photo_record(report: PhotoReport, at_least: Sequence[int] = ()) -> PhotoReco
     return {"image": report.image, "faces": faces, "error": report.error}
 
 
-def to_json(records: Iterable[PhotoRecord]) -> str:
-    """The records as a JSON list, in ASCII: file names need not be UTF-8."""
-    return json.dumps(list(records), indent=2)
+class JsonList:
+    """The records of photos as a JSON list that grows, in ASCII: file names need not be UTF-8.
+
+    >>> photos = JsonList(lambda text: print(text, end=""))
+    >>> photos.add(PhotoReport("a.jpg", error="a.jpg: no such file; check the path"))
+    [
+      {
+        "image": "a.jpg",
+        "faces": [],
+        "error": "a.jpg: no such file; check the path"
+      }
+    >>> photos.close()
+    <BLANKLINE>
+    ]
+
+    Args:
+        write: takes pieces of text.
+        at_least: ages in years for which P(age ≥ t) is wanted.
+    """
+
+    def __init__(self, write: Callable[[str], None], at_least: Sequence[int] = ()) -> None:
+        self._write = write
+        self._at_least = at_least
+        self._before = "[\n"
+
+    def add(self, photo: PhotoReport) -> None:
+        """Write the photo's record."""
+        before, self._before = self._before, ",\n"
+        self._write(before + textwrap.indent(pretty(photo_record(photo, self._at_least)), "  "))
+
+    def close(self) -> None:
+        """Write the end of the list."""
+        self._write("[]\n" if self._before.startswith("[") else "\n]\n")
 
 
-def to_csv(records: Iterable[PhotoRecord], at_least: Sequence[int] = ()) -> str:
-    """One line per face; a photo without faces, or with an error, has one line without numbers."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    columns = ["image", "face", "x", "y", "width", "height", "age", "std", "low", "high", "hidden"]
-    writer.writerow([*columns, *(f"p_at_least_{age}" for age in at_least), "error"])
-    for record in records:
-        for number, face in enumerate(record["faces"], 1):
-            numbers = [*face["box"], face["age"], face["std"], *face["interval"], face["hidden"]]
-            writer.writerow([record["image"], number, *numbers, *face["p_at_least"].values(), ""])
-        if not record["faces"]:
-            empty = [""] * (len(columns) - 1 + len(at_least))
-            writer.writerow([record["image"], *empty, record["error"] or "no face"])
-    return buffer.getvalue()
+def pretty(value: Any) -> str:
+    """JSON for people: an object's keys on a line each, lists of numbers on one line.
 
-
-def to_table(records: Iterable[PhotoRecord], at_least: Sequence[int] = ()) -> Table:
-    """A table for the terminal."""
-    table = Table("photo", "face", "age", "± std", f"{LEVEL:.0%} interval", "hidden")
-    for age in at_least:
-        table.add_column(f"P(≥ {age})")
-    for record in records:
-        name = Text(printable(record["image"]))  # never read as markup
-        if not record["faces"]:
-            table.add_row(name, "error" if record["error"] else "no face", *[""] * (4 + len(at_least)))
-        for number, face in enumerate(record["faces"], 1):
-            low, high = face["interval"]
-            chances = (f"{p:.0%}" for p in face["p_at_least"].values())
-            numbers = (f"{face['age']:.1f}", f"{face['std']:.1f}", f"{low:.0f}–{high:.0f}", f"{face['hidden']:.0%}")
-            table.add_row(name, str(number), *numbers, *chances)
-    return table
+    >>> print(pretty({"box": [1, 2], "faces": [{"age": 3}]}))
+    {
+      "box": [1, 2],
+      "faces": [
+        {
+          "age": 3
+        }
+      ]
+    }
+    """
+    if isinstance(value, dict) and value:
+        lines = [f"{json.dumps(key)}: {pretty(inner)}" for key, inner in value.items()]
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        lines = [pretty(inner) for inner in value]
+    else:
+        return json.dumps(value)
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return f"{first}\n{textwrap.indent(f',{chr(10)}'.join(lines), '  ')}\n{last}"

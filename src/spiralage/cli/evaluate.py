@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from spiralage.cli.console import progress_bar, results
+from spiralage.cli.console import progress_bar, say
 from spiralage.cli.options import (
     CACHE,
     CropsFolder,
@@ -16,12 +16,23 @@ from spiralage.cli.options import (
     Recipe,
     RunFolder,
     Threads,
+    at_most_some_a_core,
     need_train_extra,
     set_threads,
 )
 
 SplitChoice: TypeAlias = Literal["val", "test"]
 FacesChoice: TypeAlias = Literal["unmasked", "masked"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    evaluate = typer.Typer(help="Measure networks.", no_args_is_help=True)
+    evaluate.command("utkface")(evaluate_utkface)
+    evaluate.command("lopo")(evaluate_lopo)
+    evaluate.command("restore")(evaluate_restore)
+    evaluate.command("goals")(evaluate_goals)
+    app.add_typer(evaluate, name="evaluate")
 
 
 def evaluate_utkface(
@@ -41,7 +52,7 @@ def evaluate_utkface(
         rows = holdout.evaluate_utkface(runs, Crops(crops or CACHE / "utkface"), split=split, progress=update)
     holdout.write_results(rows, output)
     for row in rows:
-        results.print(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
+        say(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 
 
 def evaluate_lopo(
@@ -52,14 +63,16 @@ def evaluate_lopo(
     run: RunFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
     device: DeviceOption = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="processes that share the folds, one thread each")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, callback=at_most_some_a_core, help="processes that share the folds, one thread each")
+    ] = 1,
     threads: Threads = None,
     partial: Annotated[bool, typer.Option("--partial", help="take a part of FG-NET")] = False,
     faces: Annotated[FacesChoice | None, typer.Option(help="only the block that was trained on such faces")] = None,
 ) -> None:
     """Table 1: leave one person out on FG-NET; called again, it goes on at the first missing fold."""
     need_train_extra()
-    from spiralage.cli.research import data_crops
+    from spiralage.cli.data import data_crops
     from spiralage.datasets.crops import Crops, is_complete
     from spiralage.evaluation import tables
     from spiralage.evaluation.paired import write_paired
@@ -76,17 +89,15 @@ def evaluate_lopo(
     with progress_bar(settings.name) as update:
         lopo.run_lopo(plan, workers=workers, progress=update)
     for row in tables.write_all(plan, Crops(crops), output):
-        results.print(
+        say(
             f"{row.estimator:24} {row.trained_on:44} {row.condition:9} {row.restorer:12} "
-            f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}",
-            soft_wrap=True,
+            f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}"
         )
     for pair in write_paired(output):
         if pair.recipe == settings.name:
-            results.print(
+            say(
                 f"{pair.trained_on:9} {pair.condition:24} less {pair.against:18} "
-                f"{pair.difference:+6.2f} ({pair.low:+.2f} to {pair.high:+.2f}) years",
-                soft_wrap=True,
+                f"{pair.difference:+6.2f} ({pair.low:+.2f} to {pair.high:+.2f}) years"
             )
 
 
@@ -117,10 +128,9 @@ def evaluate_restore(
     restoration.write_rows(output / "restore.csv", rows)
     restoration.write_page(output / "restore.md", rows)
     for row in rows:
-        results.print(
+        say(
             f"{row.data:12} {row.window:6} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
-            f"L1 {row.l1:.4f}   feature FID {row.feature_fid:g}",
-            soft_wrap=True,
+            f"L1 {row.l1:.4f}   feature FID {row.feature_fid:g}"
         )
 
 
@@ -131,4 +141,5 @@ def evaluate_goals(
     need_train_extra()
     from spiralage.evaluation.goals import write_goals
 
-    results.print(write_goals(folder), markup=False, soft_wrap=True)
+    for line in write_goals(folder).splitlines():
+        say(line)

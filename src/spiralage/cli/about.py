@@ -1,0 +1,53 @@
+"""Commands that show what there is: demo, models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spiralage import model_files, weights
+from spiralage.cli.console import say, write_out
+from spiralage.cli.one_photo import Detector
+from spiralage.cli.options import Threads
+from spiralage.errors import ModelFileError
+from spiralage.types import PhotoReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (demo, models):
+        app.command()(command)
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder to write")] = Path("demo"),
+    detector: Detector = "auto",
+    threads: Threads = None,
+) -> None:
+    """NASA's portrait as it is, masked and restored; writes report.html and figure.png."""
+    from spiralage.demo import run_demo
+    from spiralage.report.table import TerminalTable
+
+    done = run_demo(output, detector=detector, threads=threads)
+    table = TerminalTable(write_out, at_least=[18])
+    for caption, report in done.steps:
+        table.add(PhotoReport(caption, (report,)))
+    table.close()
+    say(str(done.page))
+    say(str(done.figure))
+
+
+def models() -> None:
+    """The shipped networks and where the YuNet detector's file is."""
+    for name, entry in weights.manifest().items():
+        weights.read(name)  # says so if a file isn't the pinned one
+        say(
+            f"{name}: {entry.kind}, recipe {entry.recipe}, seed {entry.seed}, commit {entry.commit}, "
+            f"{entry.minutes:g} minutes on {entry.hardware}; {entry.licence}"
+        )
+    try:
+        say(f"yunet: {model_files.model_path(model_files.YUNET, download=False)}")
+    except ModelFileError as error:
+        say(f"yunet: {error}")

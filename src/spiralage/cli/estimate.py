@@ -1,0 +1,119 @@
+"""The command estimate: the age of every face in photos and folders."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from spiralage.cli.console import is_terminal, progress_bar, write_out
+from spiralage.cli.one_photo import Detector, Overwrite, YuNet
+from spiralage.cli.options import Threads
+from spiralage.cli.outlets import Outlets
+from spiralage.errors import OptionError
+from spiralage.faces.landmarks import LandmarkerName
+from spiralage.files import check_outputs
+from spiralage.image_io import list_pictures
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
+from spiralage.occlusion.segment import find_occlusion, nothing_hidden
+from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
+from spiralage.restoration.restore import RestorerName
+from spiralage.types import Box
+
+if TYPE_CHECKING:
+    from spiralage.report.sinks import Sink
+
+OcclusionChoice: TypeAlias = Literal["auto", "none", OccluderName]
+
+FIND_OCCLUSION: dict[OcclusionChoice, FindOcclusion] = {
+    "auto": find_occlusion,
+    "none": nothing_hidden,
+    **{name: hidden_by(name) for name in OCCLUDERS},
+}
+
+BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command()(estimate)
+
+
+def estimate(
+    paths: Annotated[list[Path], typer.Argument(help="photos and folders")],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    csv: Annotated[Path | None, typer.Option(help="write a CSV file, one line per face, as they come")] = None,
+    report: Annotated[Path | None, typer.Option(help="write DIR/index.html, with the steps pictured")] = None,
+    detector: Detector = "auto",
+    landmarks: Annotated[LandmarkerName, typer.Option(help="what marks the face")] = "dlib",
+    box: BoxOption = None,
+    at_least: Annotated[list[int] | None, typer.Option(min=0, max=100, help="add P(age ≥ this); repeatable")] = None,
+    occlusion: Annotated[
+        OcclusionChoice, typer.Option(help="what counts as hidden; auto: what lies beyond the photo's edge")
+    ] = "auto",
+    restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
+    yunet: YuNet = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """The age of every face in photos and folders.
+
+    Every result is written as it comes; Ctrl-C ends with what is done.
+    """
+    listed = list(list_pictures(paths))
+    given = None if box is None else _parse_box(box)
+    if given is not None and len(listed) != 1:
+        raise OptionError(f"--box says where the face is in one photo, but {len(listed)} were given")
+    page = None if report is None else report / "index.html"
+    inputs = [*(path for path in listed if isinstance(path, Path)), *filter(None, [yunet])]
+    check_outputs(filter(None, (csv, page)), inputs, overwrite=overwrite)
+    pipeline = AgePipeline(
+        detector=detector,
+        box=given,
+        landmarks=landmarks,
+        occlusion=FIND_OCCLUSION[occlusion],
+        restorer=restorer,
+        threads=threads,
+        yunet=yunet,
+    )
+    sinks = _sinks(csv, page, as_json=as_json, at_least=sorted(set(at_least or [])))
+    bar = len(listed) > 1 and not (as_json and is_terminal(sys.stdout))
+    with Outlets(sinks) as outlets, progress_bar("photos", shown=bar) as update:
+        for done, photo in enumerate(pipeline.estimate_each(listed, keep_photos=page is not None), 1):
+            outlets.add(photo)
+            update(done, len(listed))
+    if outlets.exit_code:
+        raise typer.Exit(outlets.exit_code)
+
+
+def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, at_least: Sequence[int]) -> list[Sink]:
+    """Where results go: files first, so that nothing on the terminal's side can keep them from it."""
+    sinks: list[Sink] = []
+    if csv is not None:
+        from spiralage.report.csv_file import CsvFile
+
+        sinks.append(CsvFile(csv, at_least))
+    if page is not None:
+        from spiralage.report.page import PageFile
+
+        sinks.append(PageFile(page, "spiralage"))
+    if as_json:
+        from spiralage.report.records import JsonList
+
+        sinks.append(JsonList(write_out, at_least))
+    else:
+        from spiralage.report.table import TerminalTable
+
+        sinks.append(TerminalTable(write_out, at_least))
+    return sinks
+
+
+def _parse_box(text: str) -> Box:
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+        return Box(x, y, width, height)
+    except ValueError as error:
+        raise OptionError(f"--box {text}: give x,y,w,h in photo pixels, as in --box 40,30,120,150") from error

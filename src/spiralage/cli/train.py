@@ -1,0 +1,169 @@
+"""``spiralage train``: commands that train networks. They import PyTorch only when they run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from spiralage.cli.console import note, progress_bar, say
+from spiralage.cli.options import (
+    CACHE,
+    CropsFolder,
+    DeviceChoice,
+    DeviceOption,
+    Minutes,
+    Recipe,
+    RunFolder,
+    Threads,
+    at_most_some_a_core,
+    need_train_extra,
+    set_threads,
+)
+
+if TYPE_CHECKING:
+    from spiralage.datasets.crops import Crops
+    from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
+
+Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    train = typer.Typer(help="Train networks.", no_args_is_help=True)
+    train.command("age")(train_age)
+    train.command("imagine")(train_imagine)
+    train.command("slices")(train_slices)
+    train.command("mean-face")(train_mean_face)
+    app.add_typer(train, name="train")
+
+
+def train_age(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    devices: Annotated[
+        int, typer.Option(min=1, callback=at_most_some_a_core, help="GPUs, or CPU processes, that share each batch")
+    ] = 1,
+    minutes: Minutes = None,
+    threads: Threads = None,
+) -> None:
+    """Train an age network; called again, it goes on from the last checkpoint.
+
+    A recipe's pre-training uses the crops of its data sets beside --crops, where they are.
+    """
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.training.recipes import AgeRecipe, load_recipe
+    from spiralage.training.tasks import age
+
+    settings = load_recipe(recipe, AgeRecipe)
+    faces = Crops(crops or CACHE / settings.data)
+    with _training(settings.name, run, threads) as (folder, progress):
+        age.train_age(
+            settings,
+            faces,
+            folder,
+            pretraining=_pretraining(settings, faces.folder.parent),
+            device=device,
+            devices=devices,
+            minutes=minutes,
+            progress=progress,
+        )
+
+
+def _pretraining(recipe: AgeRecipe, cache: Path) -> dict[str, Crops]:
+    """The data sets of a recipe's pre-training that are there; says which are not."""
+    from spiralage.datasets.crops import Crops, is_complete
+
+    there: dict[str, Crops] = {}
+    for part in recipe.pretraining:
+        if is_complete(cache / part.data):
+            there[part.data] = Crops(cache / part.data)
+            there[part.data].check_data(part.data)
+        else:
+            note(f"no crops in {cache / part.data}: going without pre-training on {part.data}")
+    return there
+
+
+def train_imagine(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    minutes: Minutes = None,
+    threads: Threads = None,
+) -> None:
+    """Train an ImagineGAN; called again, it goes on from the last checkpoint."""
+    need_train_extra()
+    from spiralage.training.recipes import ImagineRecipe, load_recipe
+    from spiralage.training.tasks.imagine import train_imagine as train
+
+    _train_restorer(train, load_recipe(recipe, ImagineRecipe), crops, run, device, minutes, threads)
+
+
+def train_slices(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    minutes: Minutes = None,
+    threads: Threads = None,
+) -> None:
+    """Train a SliceGAN; called again, it goes on from the last checkpoint."""
+    need_train_extra()
+    from spiralage.training.recipes import SliceRecipe, load_recipe
+    from spiralage.training.tasks.slices import train_slices as train
+
+    _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, minutes, threads)
+
+
+def _train_restorer(
+    train: Callable[..., object],
+    settings: ImagineRecipe | SliceRecipe,
+    crops: Path | None,
+    run: Path | None,
+    device: DeviceChoice,
+    minutes: float | None,
+    threads: int | None,
+) -> None:
+    """What the trainings of restorers share: the crops, the run's folder, the progress bar."""
+    from spiralage.datasets.crops import Crops
+
+    faces = Crops(crops or CACHE / settings.data)
+    with _training(settings.name, run, threads) as (folder, progress):
+        train(settings, faces, folder, folder.parent, device=device, minutes=minutes, progress=progress)
+
+
+@contextmanager
+def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tuple[Path, Progress]]:
+    """The run's folder and a progress bar; says in the end whether the training is complete."""
+    set_threads(threads)
+    folder = run or Path("runs") / name
+    speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of the processes that share a training
+    with progress_bar(name, shown=speaks) as update:
+        yield folder, _noting(update)
+    complete = (folder / "run.json").exists()
+    if speaks:
+        say(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}")
+
+
+def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:
+    """Average the training faces and their landmarks."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.training.tasks.mean_face import train_mean_face as average
+
+    with progress_bar("mean face") as update:
+        path = average(Crops(crops or CACHE / "utkface"), run or Path("runs/mean-face"), progress=_noting(update))
+    say(str(path))
+
+
+def _noting(update: Callable[..., None]) -> Progress:
+    """Turn a training's (step, steps, losses) into a progress bar's (done, total, note)."""
+    return lambda step, steps, values: update(step, steps, "  ".join(f"{k} {v:.3f}" for k, v in values.items()))

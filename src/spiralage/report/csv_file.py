@@ -1,0 +1,85 @@
+"""FaceReport → CSV, row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from spiralage.files import GrowingFile
+from spiralage.report.records import photo_record
+from spiralage.types import FaceReport, PhotoReport
+
+_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+
+# A spreadsheet takes a text that starts so for a formula; the full-width signs count too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class CsvFile:
+    """A CSV file: one line per face; a photo without faces, or with an error, has one line without numbers.
+
+    UTF-8, but a file name's bytes stay as they are. Of the landmarks it has the five points; JSON has all. Texts
+    that a spreadsheet would take for formulas are marked, see ``safe_cell``.
+
+    Args:
+        path: the file to write.
+        at_least: ages in years for which P(age ≥ t) is wanted.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+
+    def __init__(self, path: Path, at_least: Sequence[int] = ()) -> None:
+        self._at_least = at_least
+        self._columns = [
+            *("image", "face", "x", "y", "width", "height", "age", "std", "low", "high", "hidden"),
+            *(f"p_at_least_{age}" for age in at_least),
+            *("error", "score"),
+            *(f"{point}_{axis}" for point in _POINTS for axis in "xy"),
+        ]
+        self._file = GrowingFile(path)
+        self._write({column: column for column in self._columns})
+
+    def add(self, photo: PhotoReport) -> None:
+        """Write the photo's lines."""
+        image = safe_cell(photo.image)
+        records = photo_record(photo, self._at_least)["faces"]
+        for number, (record, face) in enumerate(zip(records, photo.faces, strict=True), 1):
+            box = dict(zip(("x", "y", "width", "height"), record["box"], strict=True))
+            low, high = record["interval"]
+            chances = {f"p_at_least_{age}": chance for age, chance in record["p_at_least"].items()}
+            same = {key: record[key] for key in ("age", "std", "hidden", "score")}
+            self._write(
+                {"image": image, "face": number, **box, **same, "low": low, "high": high, **chances, **_five(face)}
+            )
+        if not photo.faces:
+            self._write({"image": image, "error": safe_cell(photo.error or "no face")})
+
+    def close(self) -> None:
+        """Close the file; all lines are there already."""
+        self._file.close()
+
+    def _write(self, row: Mapping[str, object]) -> None:
+        buffer = io.StringIO()
+        csv.DictWriter(buffer, self._columns, restval="", lineterminator="\n").writerow(row)
+        self._file.write(buffer.getvalue().encode(errors="surrogateescape"))
+
+
+def safe_cell(text: str) -> str:
+    """A text that a spreadsheet takes for a text: an apostrophe is put before what would start a formula.
+
+    So that nothing is lost, it is put before an apostrophe too: a cell that starts with one is read without it.
+
+    >>> [safe_cell(text) for text in ("=1+1.jpg", "'s.jpg", "a=b.jpg")]
+    ["'=1+1.jpg", "''s.jpg", 'a=b.jpg']
+    """
+    return f"'{text}" if text.startswith((*_FORMULA_STARTS, "'")) else text
+
+
+def _five(report: FaceReport) -> dict[str, float]:
+    if report.face.landmarks is None:
+        return {}
+    values = report.face.landmarks.five().ravel().round(1).tolist()
+    return dict(zip((f"{point}_{axis}" for point in _POINTS for axis in "xy"), values, strict=True))
