@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
     data.command("crops")(data_crops)
     data.command("duplicates")(data_duplicates)
+    data.command("same-faces")(data_same_faces)
     app.add_typer(data, name="data")
 
 
@@ -68,3 +69,18 @@ def data_duplicates(
         ages.setdefault(group, set()).add(image.split("_")[0])
     differing = sum(len(found) > 1 for found in ages.values())
     say(f"{len(groups)} pictures in {len(ages)} groups; in {differing} of them the ages differ")
+
+
+def data_same_faces(
+    output: Annotated[Path, typer.Argument(help="the CSV file to write: data,image,subject")],
+    cache: Annotated[Path, typer.Option(help="the folder of all sets' aligned crops")] = CACHE,
+) -> None:
+    """Find the pictures that FG-NET, UTKFace, AAF and CelebA-HQ share, by perceptual hash of aligned crops."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.datasets.duplicates import find_same_faces
+    from spiralage.files import write_text
+
+    found = find_same_faces({name: Crops(cache / name) for name in ("fgnet", "utkface", "aaf", "celeba-hq")})
+    write_text(output, "data,image,subject\n" + "".join(",".join(line) + "\n" for line in found))
+    say(f"{len(found)} pictures are in another set, too")

@@ -58,12 +58,13 @@ def train_age(
     A recipe's pre-training uses the crops of its data sets beside --crops, where they are.
     """
     need_train_extra()
-    from spiralage.datasets.crops import Crops
+    from spiralage.datasets.joined import open_crops
     from spiralage.training.recipes import AgeRecipe, load_recipe
     from spiralage.training.tasks import age
 
     settings = load_recipe(recipe, AgeRecipe)
-    faces = Crops(crops or CACHE / settings.data)
+    first = crops or CACHE / settings.data
+    faces = open_crops(settings.sets, [first, *(first.parent / name for name in settings.also)])
     with _training(settings.name, run, threads) as (folder, progress):
         age.train_age(
             settings,
