@@ -29,6 +29,12 @@ def test_folder_zip_and_tar(tmp_path: Path) -> None:
         ]
 
 
+def test_classes_are_no_faces(tmp_path: Path) -> None:
+    files = {"CelebA-HQ-1000/images/ab.webp": b"face", "CelebA-HQ-1000/masks/ab.png": b"classes"}
+    for path in three_forms(tmp_path, files):
+        assert [row[1:] for row in images(path)] == [("ab", split_by_hash("ab"), b"face")]
+
+
 def test_lists_are_the_splits(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set", PICTURES)
     elsewhere = write_folder(tmp_path / "else", {"000007.png": b"7"})

@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from spiralage.datasets.archives import Archive, base_name, opened
 from spiralage.datasets.manifest import Row, split_by_hash
@@ -57,6 +57,7 @@ def read(path: Path) -> Iterator[tuple[Row, bytes]]:
 def _rows(archive: Archive) -> dict[str, Row]:
     sexes = _sexes(archive)
     rows: dict[str, Row] = {}
+    seen: set[str] = set()
     for name in archive.named(".webp", ".jpg"):
         own = base_name(name)
         row = parse_name(own, sexes.get(own))
@@ -65,8 +66,9 @@ def _rows(archive: Archive) -> dict[str, Row]:
                 f"{archive.path}: {name} is not named like AAF's pictures (00000A02.webp: person, A, age up to "
                 f"{OLDEST}); remove it or fetch {ARCHIVE} again"
             )
-        if any(row.image == other.image for other in rows.values() if other.subject == row.subject):
+        if own in seen:
             raise DatasetError(f"{archive.path}: {name} is there twice; remove one or fetch {ARCHIVE} again")
+        seen.add(own)
         rows[name] = row
     if not rows:
         raise DatasetError(f"{archive.path}: no picture named like 00000A02.webp in it; give {ARCHIVE} or its folder")
@@ -83,6 +85,7 @@ def _sexes(archive: Archive) -> dict[str, _Sex]:
             row = parse_name(image or "")
             if row is None or str(row.age) != age:
                 raise DatasetError(f"{archive.path}: {table} says {age!r} of {image!r}; fetch {ARCHIVE} again")
-            if sex == "male" or sex == "female":
-                sexes[row.image] = sex
+            for known in get_args(_Sex):
+                if sex == known:
+                    sexes[row.image] = known
     return sexes

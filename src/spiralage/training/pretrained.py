@@ -19,12 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
-=======
-from spiralage.age.backbones import AgeNetwork
-from spiralage.age.mobilenet import STAGES
 from spiralage.datasets.joined import JOIN
->>>>>>> 5c73cac (AAF and CelebA-HQ-1000 as data sets; several sets in one age recipe; ages held by a table)
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
 from spiralage.networks.age import AgeNetwork

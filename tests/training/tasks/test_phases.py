@@ -17,10 +17,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.errors import CheckpointError
+from spiralage.datasets.joined import open_crops
+from spiralage.errors import CheckpointError, DatasetError
 from spiralage.training.augment import random_view
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, set_learning_rate
+from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, read_record, set_learning_rate
+from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import AgeRecipe, Optimiser
 from spiralage.training.tasks import age
 from spiralage.training.tasks.age import Phase, make_phases, phase_at, train_age
@@ -145,6 +147,19 @@ def test_the_run_says_what_it_learned_from(cache: Path, tmp_path: Path) -> None:
     # Without its data the recipe is as one that has no pre-training.
     train(cache, tmp_path / "plain", recipe(pretraining=[]), pretraining=())
     assert_same_weights(tmp_path / "without", tmp_path / "plain")
+
+
+def test_two_sets_are_learned_from_as_one(cache: Path, tmp_path: Path) -> None:
+    both = open_crops(
+        ["utkface", "aaf"], [write_crops(tmp_path / "a").folder, write_crops(tmp_path / "b", "aaf").folder]
+    )
+    settings = recipe(pretraining=(), also=["aaf"], epochs=1)
+    assert train_age(settings, both, tmp_path / "run")
+    record = read_record(tmp_path / "run")
+    assert record["train_images"] == 32
+    assert learned_from(record) == ["UTKFace + AAF"]
+    with pytest.raises(DatasetError, match="these are crops of utkface"):
+        train_age(recipe(pretraining=()), both, tmp_path / "other")
 
 
 def test_the_command_takes_the_crops_that_are_there(
