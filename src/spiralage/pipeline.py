@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
 from spiralage.errors import FolderError, InputError
 from spiralage.faces.detect import DetectorName
 from spiralage.faces.find import make_finder
 from spiralage.faces.landmarks import LandmarkerName
-from spiralage.image_io import load_photo, photo_from_image
+from spiralage.image_io import PhotoLike, as_photo, load_photo
 from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import RestorerName, make_restorer, restore
-from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport, Pixels
+from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, PhotoReport
 
-PhotoLike: TypeAlias = "Photo | str | Path | bytes | Pixels | Image.Image"
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
 DEFAULT_RESTORER: RestorerName = "spiral"
@@ -72,7 +70,7 @@ class AgePipeline:
         """Every face in a photo, with all steps from the photo to the age.
 
         Args:
-            photo: a path, encoded bytes, a (height, width, 3) uint8 RGB array, or a PIL image.
+            photo: a path, encoded bytes or a binary file, an array, or a PIL image; see ``image_io.as_photo``.
 
         Returns:
             One report per face, the detector's surest first, at most ``MOST_FACES``; empty if there is no face.
@@ -109,19 +107,3 @@ class AgePipeline:
                 yield PhotoReport(str(path), faces, photo=photo if keep_photos else None)
             except InputError as error:
                 yield PhotoReport(str(path), error=str(error))
-
-
-def as_photo(photo: PhotoLike) -> Photo:
-    """What the user holds in hand, as a Photo.
-
-    Raises:
-        PhotoError: it can't be read.
-        ValueError: an array that isn't (height, width, 3) uint8.
-    """
-    if isinstance(photo, Photo):
-        return photo
-    if isinstance(photo, str | Path | bytes):
-        return load_photo(photo)
-    if isinstance(photo, Image.Image):
-        return photo_from_image(photo)
-    return Photo(photo)

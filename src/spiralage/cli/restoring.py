@@ -15,7 +15,7 @@ from spiralage.cli.options import Threads
 from spiralage.errors import OptionError
 from spiralage.faces.align import invert
 from spiralage.files import write_bytes
-from spiralage.image_io import encode_picture, load_photo
+from spiralage.image_io import encode_picture, load_mask
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
@@ -58,7 +58,8 @@ def restore(
     occlusion: Annotated[
         str | None,
         typer.Option(
-            help=f"{', '.join(OCCLUDERS)}, or a 256×256 mask picture: white = hidden in the aligned crop",
+            help=f"{', '.join(OCCLUDERS)}, or a 256×256 mask picture of the aligned crop: white = hidden, "
+            "transparent = not",
             show_default="paper",
         ),
     ] = None,
@@ -111,7 +112,7 @@ def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
     path = Path(occlusion or "")
     if not path.suffix and not path.exists():
         raise OptionError(f"--occlusion {path}: no such occluder; give {', '.join(OCCLUDERS)}, or a mask picture")
-    mask = _read_mask(path)
+    mask = Occlusion(load_mask(path), "given")
     return lambda face: mask
 
 
@@ -124,14 +125,6 @@ def _parse_window(text: str) -> Window:
             f"--window {text}: give x,y,w,h, whole pixels inside the {CROP_SIZE}×{CROP_SIZE} aligned crop and "
             "w and h at least 1, as in --window 64,16,128,128"
         ) from error
-
-
-def _read_mask(path: Path) -> Occlusion:
-    mask = load_photo(path)
-    if mask.size != (CROP_SIZE, CROP_SIZE):
-        width, height = mask.size
-        raise OptionError(f"{path}: {width}×{height} pixels; a mask must have {CROP_SIZE}×{CROP_SIZE}, as a crop")
-    return Occlusion(mask.pixels.mean(axis=2) >= 128, "given")
 
 
 def _turn_by_turn(restorer: Restorer, name: RestorerName) -> TurnByTurn:

@@ -175,9 +175,13 @@ class _Build:
 
 def _csv_text(columns: list[str], records: Iterable[dict[str, object]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    plain = csv.DictWriter(text, columns, lineterminator="\n")
+    quoted = csv.DictWriter(text, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writeheader()
+    for record in records:
+        # The module quotes for the line ending that it writes, and takes a bare carriage return for one.
+        writer = quoted if any("\r" in str(value) for value in record.values()) else plain
+        writer.writerow(record)
     return text.getvalue()
 
 

@@ -44,7 +44,7 @@ def split_by_hash(subject: str) -> Split:
     >>> split_by_hash("1_0_0_20161219140623097.jpg.chip.jpg")
     'train'
     """
-    number = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big") / 2**64
+    number = int.from_bytes(hashlib.sha256(subject.encode(errors="surrogateescape")).digest()[:8], "big") / 2**64
     edge = 0.0
     for split, share in SHARES:
         edge += share

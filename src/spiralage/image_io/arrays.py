@@ -1,0 +1,84 @@
+"""Arrays, and pixels wider than 8 bits → 8 bits a channel.
+
+What number is white? It is told by the type *and* by the largest value:
+
+    bool            True is white
+    uint8           255
+    other integers  the least of 255, 1023, 4095, 65535 that no value exceeds: 8, 10, 12, 16 bits
+    floats          the least of 1, 255, 1023, 4095, 65535 that no value exceeds by more than 1 %
+
+So values 0…255 in a wider type look as they would in 8 bits; a picture of 16 bits so dark that it has no value
+over 4095, a sixteenth of white, is brightened. Where floats go beyond by up to 1 %, as after resampling, they
+are clipped. NaN, infinite, more negative and larger values are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from spiralage.types import Pixels
+
+Array: TypeAlias = npt.NDArray[Any]
+
+WHITES = (255, 1023, 4095, 65_535)
+SLACK = 0.01
+_BLOCK = 2**20
+
+
+def check_array(array: Array) -> None:
+    """Raises ValueError if an array's type or shape can't be a picture's."""
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"an array of {array.dtype} is no picture; give numbers from 0 to 255 or from 0 to 1")
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4):
+        raise ValueError(
+            f"an array of shape {array.shape} is no picture; give (height, width) or (height, width, channels) "
+            "with 1 channel (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGBA)"
+        )
+    if 0 in array.shape:
+        raise ValueError(f"an array of shape {array.shape} has no pixels")
+
+
+def to_8_bits(array: Array) -> Callable[[Array], Pixels]:
+    """What turns parts of an array into 8 bits, by the rule above; the array is read, never copied as a whole.
+
+    >>> values = np.array([[0, 2048, 4095]], np.uint16)
+    >>> to_8_bits(values)(values).tolist()
+    [[0, 128, 255]]
+
+    Raises:
+        ValueError: a value is NaN or infinite, negative, or larger than 65535.
+    """
+    if array.dtype == np.uint8:
+        return lambda part: np.asarray(part, np.uint8)
+    if array.dtype == np.bool_:
+        return lambda part: part.astype(np.uint8) * np.uint8(255)
+    low, high = _range(array)
+    if array.dtype.kind == "f":
+        white = _white((1, *WHITES), low, high, SLACK)
+        # float64, block by block: the same rounding whatever the width of the type
+        return lambda part: np.clip(part.astype(np.float64) / white * 255 + 0.5, 0, 255).astype(np.uint8)
+    white = _white(WHITES, low, high, 0)
+    table = np.clip(np.arange(white + 1) / white * 255 + 0.5, 0, 255).astype(np.uint8)
+    return lambda part: table[part]
+
+
+def _range(array: Array) -> tuple[float, float]:
+    rows = max(1, _BLOCK // max(1, array[0].size))
+    parts = [array[at : at + rows] for at in range(0, len(array), rows)]
+    return float(min(part.min() for part in parts)), float(max(part.max() for part in parts))
+
+
+def _white(whites: tuple[int, ...], low: float, high: float, slack: float) -> int:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("its values are not all finite (NaN or infinity); give numbers from 0 to 255 or from 0 to 1")
+    for white in whites:
+        if high <= white * (1 + slack):
+            if low < -white * slack:
+                break
+            return white
+    raise ValueError(f"its values go from {low:g} to {high:g}; scale them to 0…255 or 0…1")

@@ -1,0 +1,174 @@
+"""How each format is decoded: what it takes is worked out from its header first, and refused if it is too much."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from spiralage.errors import PhotoError
+from spiralage.image_io import formats
+from spiralage.image_io.arrays import Array
+from spiralage.image_io.formats import check_memory, check_sides, too_large
+from spiralage.image_io.opening import Guarded
+from spiralage.image_io.orientation import orientation_of
+from spiralage.image_io.raster import Raster
+
+MAX_SCANNED = 2_000_000_000
+"""Pixels times scans of a JPEG that comes in several scans: each scan passes over all pixels, 1 ns each or more."""
+
+PACKED_LIMIT = 2**26
+"""Bytes of an AVIF, HEIF or WebP file: their decoders take it as a whole and can't be stopped."""
+
+_DARKEST = 15
+"""If no value of 16 bits is over 4095, the upper 8 bits are at most this."""
+
+_STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+_RGB_BYTES = 3
+
+
+def plugin(kind: str, file: Guarded) -> Any:
+    """Pillow's image of a format, its header read; ``Image.open`` would refuse large pictures unseen."""
+    module, title = _PLUGINS[kind]
+    return getattr(importlib.import_module(f"PIL.{module}"), title)(file)
+
+
+_PLUGINS = {
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+}
+
+
+def loaded(image: Image.Image, name: str, extra: int = 0) -> Raster:
+    """Decode a picture whose header was read, if it is within the limits.
+
+    Args:
+        image: Pillow's.
+        name: for messages.
+        extra: bytes that decoding takes besides the stored pixels.
+    """
+    width, height = image.size
+    check_sides(name, width, height)
+    pixels = width * height
+    stored = _STORED_BYTES.get(image.mode, 4) * pixels
+    check_memory(name, width, height, extra + stored + _RGB_BYTES * min(pixels, formats.MAX_PIXELS))
+    image.load()
+    return Raster(image, orientation_of(image.info))
+
+
+def read_jpeg(file: Guarded, name: str) -> Raster:
+    frame = formats.jpeg_frame(file)
+    if frame is None:
+        raise ValueError("no picture in its header")
+    width, height = frame.width, frame.height
+    check_sides(name, width, height)
+    if width * height > formats.MAX_JPEG_PIXELS:
+        raise too_large(name, width, height, f"is over the limit of {formats.MAX_JPEG_PIXELS // 10**6} megapixels")
+    if frame.several_scans:
+        check_scans(name, width, height, formats.count_scans(file) * width * height)
+    file.seek(0)
+    image = plugin("JPEG", file)
+    if frame.several_scans:
+        image.decodermaxblock = 2**13  # read in small pieces, so that the guard can end it
+    reduction = next(by for by in (1, 2, 4, 8) if width * height <= by * by * formats.MAX_PIXELS)
+    if reduction > 1:
+        image.draft(None, (width // reduction, height // reduction))
+    return loaded(image, name, frame.coefficient_bytes)
+
+
+def check_scans(name: str, width: int, height: int, scanned: int) -> None:
+    """Raises PhotoError if a JPEG has too many scans; ``scanned`` is their number times the pixels."""
+    if scanned > MAX_SCANNED:
+        scans = scanned // (width * height)
+        raise too_large(name, width, height, f"in {scans} scans take too long to read")
+
+
+def read_png(file: Guarded, name: str) -> Raster:
+    head = file.read(26)
+    file.seek(0)
+    raster = loaded(plugin("PNG", file), name)
+    return with_all_bits(raster, file, name) if head[24] == 16 else raster
+
+
+def with_all_bits(raster: Raster, file: Guarded, name: str) -> Raster:
+    """16-bit colour, of which Pillow keeps the upper 8 bits, with all its bits if those are next to nothing."""
+    assert isinstance(raster.stored, Image.Image)
+    if raster.stored.mode not in ("LA", "RGB", "RGBA"):
+        return raster
+    extremes: Any = raster.stored.getextrema()
+    colours = extremes[:1] if raster.stored.mode == "LA" else extremes[:3]
+    if max(high for _, high in colours) > _DARKEST:
+        return raster
+    return Raster(by_opencv(file, name, *raster.size, 8), raster.orientation)
+
+
+def by_opencv(file: Guarded, name: str, width: int, height: int, pixel_bytes: int) -> Array:
+    """The values as OpenCV reads them: of any type, colours as RGB or RGBA.
+
+    Raises:
+        PhotoError: too large.
+        ValueError: OpenCV can't read it.
+    """
+    check_memory(name, width, height, 3 * pixel_bytes * width * height)
+    file.seek(0)
+    values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.shape[:2] != (height, width):
+        raise ValueError("its pixels can't be decoded")
+    return values if values.ndim == 2 else values[..., [2, 1, 0, 3][: values.shape[2]]]
+
+
+def read_webp(file: Guarded, name: str) -> Raster:
+    size = formats.webp_size(file.read(formats.HEAD))
+    if size is None:
+        raise ValueError("no size in its header")
+    check_sides(name, *size)
+    # The canvas twice, the decoder's own picture, and the bytes handed to Pillow.
+    extra = 16 * size[0] * size[1]
+    check_memory(name, *size, extra + 7 * size[0] * size[1])
+    file.seek(0)
+    return loaded(plugin("WEBP", file), name, extra)
+
+
+def read_avif(file: Guarded, name: str) -> Raster:
+    data = file.read()
+    _check_packed(len(data), name)
+    try:
+        image = plugin("AVIF", Guarded(io.BytesIO(data), len(data)))
+    except Exception:
+        # Pillow writes EXIF anew where its orientation isn't the container's, and fails on tags of a wrong type.
+        # What the container says is enough: its EXIF item is made another kind of item.
+        unseen = data.replace(b"Exif\0", b"free\0", 1)
+        image = plugin("AVIF", Guarded(io.BytesIO(unseen), len(unseen)))
+    width, height = image.size
+    return loaded(image, name, 16 * width * height)
+
+
+def read_heif(file: Guarded, name: str) -> Raster:
+    from pillow_heif import open_heif
+
+    data = file.read()
+    _check_packed(len(data), name)
+    image = open_heif(io.BytesIO(data))
+    width, height = image.size
+    check_sides(name, width, height)
+    check_memory(name, width, height, 12 * width * height)
+    # libheif turns it upright; what EXIF says of the orientation counts no more.
+    return Raster(image.to_pillow() if image.premultiplied_alpha else np.asarray(image))
+
+
+def _check_packed(size: int, name: str) -> None:
+    """Raises PhotoError if a file of this many bytes takes its decoder too long."""
+    if size > PACKED_LIMIT:
+        raise PhotoError(
+            f"{name}: {size / 2**20:.0f} MB are over the limit of {PACKED_LIMIT // 2**20} MB of this format; "
+            "save it as JPEG"
+        )
