@@ -37,12 +37,12 @@ from spiralage.networks.backbones.vgg import WIDENING, convolutions
 from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
-from spiralage.restoration.painter import Modulation
+from spiralage.restoration.slice_generator import Modulation
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
 from spiralage.runtime import INT8
 from spiralage.training.features import STYLE_BLOCK
 from spiralage.training.loop import channels_last
-from spiralage.training.restorers import TorchImaginer, TorchPainter
+from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.slices import load_slice_gan, vgg_with
 from spiralage.types import Floats, Mask, Pixels
@@ -54,7 +54,7 @@ SETTLE_S = 0.2
 Fill = Callable[[Pixels, Mask], Pixels]
 
 
-class RecomputingPainter(TorchPainter):
+class RecomputingPainter(TorchSliceGenerator):
     """For every slice the context anew, and VGG to its last ReLU: what is beyond the style is thrown away.
 
     Those further layers ship nowhere and change nothing; they stand here untrained, for the time that they take.
@@ -71,7 +71,7 @@ class RecomputingPainter(TorchPainter):
         return (visible,)
 
     @torch.no_grad()
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         return super().paint(imaginary, beside, super().context(*modulation))
 
 
@@ -144,11 +144,11 @@ def make_ways(runs: Path, threads: int) -> dict[str, Callable[[], Fill]]:
     }
 
 
-def torch_spiral(runs: Path, painter: type[TorchPainter] = TorchPainter) -> Spiral:
+def torch_spiral(runs: Path, generator: type[TorchSliceGenerator] = TorchSliceGenerator) -> Spiral:
     """SpiralNet in PyTorch, with networks of its own."""
     recipe, gan = load_slice_gan(runs / "slices")
     imaginer = TorchImaginer(channels_last(load_imaginer(runs / recipe.imagine)[1]))
-    return Spiral(imaginer, painter(channels_last(gan), recipe.network.size))
+    return Spiral(imaginer, generator(channels_last(gan), recipe.network.size))
 
 
 def pictures(count: int) -> tuple[Pixels, Mask]:

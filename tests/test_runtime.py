@@ -91,7 +91,7 @@ def test_openvino_answers_as_onnx_runtime() -> None:
     assert found.dtype == expected.dtype == np.float32
     assert np.ptp(expected, axis=0).max() > 0.01  # pictures differ, else agreeing would say little
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    assert (other.input_shapes, other.notes) == (usual.input_shapes, usual.notes)
+    assert (other.input_shapes, other.metadata) == (usual.input_shapes, usual.metadata)
 
 
 def test_openvino_answers_several_threads_at_once() -> None:

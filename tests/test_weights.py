@@ -42,7 +42,7 @@ def test_a_changed_file_is_refused(copy: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(ModelFileError, match=r"SHA-256 is .* reinstall"):
+    with pytest.raises(ModelFileError, match=r"SHA-256 is .* export the network again"):
         weights.read("mean-face", copy)
 
 

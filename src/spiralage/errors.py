@@ -6,7 +6,9 @@
     │   ├── FolderError           a folder without pictures, or one that can't be searched
     │   └── OptionError           an option's value can't be understood
     ├── OutputError               a result can't be written where it was asked for
-    ├── ModelFileError            a model file is missing, or its hash is not the pinned one
+    ├── ModelFileError            a model file is missing, isn't the pinned one, or does another job
+    ├── NetworkError              a network's answer is no answer: NaN, infinity, no probabilities
+    ├── WorkerError               a process that reads photos can't be started, or was killed
     ├── MissingExtraError         a package of an optional extra isn't installed
     ├── RecipeError               a recipe has an unknown key or a value out of range
     ├── DatasetError              an archive or folder isn't the data set it should be
@@ -50,7 +52,15 @@ class OutputError(SpiralageError):
 
 
 class ModelFileError(SpiralageError):
-    """A model file is missing, or is not the file that was pinned by its SHA-256."""
+    """A model file is missing, is not the file that was pinned by its SHA-256, or does another job."""
+
+
+class NetworkError(SpiralageError):
+    """A network answered with NaN, infinity or what isn't a probability; in a batch the photo's row says so."""
+
+
+class WorkerError(SpiralageError):
+    """A process that reads photos can't be started, or was killed; in a batch the photo's row says so."""
 
 
 class MissingExtraError(SpiralageError):

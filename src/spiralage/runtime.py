@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-import threading
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from spiralage import weights
+from spiralage import native, store, weights
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
+from spiralage.store import INT8 as INT8  # read here by what writes such files
+from spiralage.store import Kind, StoredFile
+from spiralage.telemetry import openvino_is_silent
 
 BATCH = 16
 """Pictures per call: more gains no speed on a CPU and takes memory in a crowd."""
@@ -24,43 +28,74 @@ With the last, networks that ship in int8 too are taken so; what isn't rounded t
 ``openvino-bf16``.
 """
 
-INT8 = "-int8"
-"""What the name of such a network's file in int8 ends in."""
-
 Arrays: TypeAlias = tuple[npt.NDArray[Any], ...]
 Inputs: TypeAlias = dict[str, npt.NDArray[Any]]
 """What a network is asked, by input name."""
 
 
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a network.
+
+    Args:
+        dtype: as ONNX Runtime calls it, "tensor(uint8)".
+        shape: a free dimension is a word, or None.
+    """
+
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+    def fits(self, wanted: Port) -> bool:
+        """Whether a port can serve as another, in whose shape a word stands for a dimension that must be free."""
+        pairs = zip(self.shape, wanted.shape, strict=False)
+        same = all(not isinstance(got, int) if isinstance(want, str) else got == want for got, want in pairs)
+        return self.dtype == wanted.dtype and len(self.shape) == len(wanted.shape) and same
+
+    def __str__(self) -> str:
+        return f"{self.dtype.removeprefix('tensor(').removesuffix(')')} ({', '.join(map(str, self.shape))})"
+
+
 class Session:
     """A network, loaded by ONNX Runtime.
 
-    ``input_shapes`` has the shape of every input by name, a free dimension as a word; ``notes`` what the model's file
-    says of itself, ONNX's ``metadata_props``.
+    Threads can share it. A forked child loads the network again at its first question: ONNX Runtime's threads live in
+    the parent alone.
+
+    ``inputs`` and ``first_output`` say what it takes and gives, ``input_shapes`` the shape of every input by name, a
+    free dimension as a word; ``metadata`` what the model's file says of itself, ONNX's ``metadata_props``.
 
     Args:
         model: the bytes of an ONNX file.
-        threads: used within one operation; None = ONNX Runtime's choice (all cores).
+        threads: used within one operation; see ``thread_count``.
 
     Raises:
         ModelFileError: the bytes are not an ONNX model that can be run.
+        OptionError: see ``thread_count``.
     """
 
     def __init__(self, model: bytes, threads: int | None = None) -> None:
+        self._model, self._threads = model, thread_count(threads)
+        self._native = native.PerProcess(self._load)
+        session = self._native.get()
+        self.inputs = {value.name: Port(value.type, tuple(value.shape)) for value in session.get_inputs()}
+        self.input_shapes: dict[str, list[Any]] = {name: list(port.shape) for name, port in self.inputs.items()}
+        output = session.get_outputs()[0]
+        self.first_output = output.name, Port(output.type, tuple(output.shape))
+        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+
+    def _load(self) -> Any:
         options = onnxruntime.SessionOptions()
-        options.inter_op_num_threads = 1
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        options.inter_op_num_threads, options.intra_op_num_threads = 1, self._threads
+        for which in ("intra", "inter"):  # threads that wait must not take the cores that others would work on
+            options.add_session_config_entry(f"session.{which}_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise _no_model(error) from error
-        self.input_shapes: dict[str, list[Any]] = {value.name: value.shape for value in self._session.get_inputs()}
-        self.notes: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def outputs(self, **inputs: npt.NDArray[Any]) -> Arrays:
         """All outputs for these named inputs, in one call."""
-        return tuple(self._session.run(None, inputs))
+        return tuple(self._native.get().run(None, inputs))
 
     def run(self, **inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The network's first output for these named inputs, ``BATCH`` pictures at a time."""
@@ -77,73 +112,136 @@ class OpenVINOSession(Session):
 
     Args:
         model: the bytes of an ONNX file.
-        threads: used within one operation; None = OpenVINO's choice (all cores).
+        threads: used within one operation; see ``thread_count``.
         precision: "f32", or "bf16", which is f32 where the processor doesn't compute in it.
 
     Raises:
         MissingExtraError: OpenVINO isn't installed.
         ModelFileError: the bytes are not an ONNX model that can be run.
+        OptionError: see ``thread_count``.
     """
 
     def __init__(self, model: bytes, threads: int | None = None, precision: Literal["f32", "bf16"] = "bf16") -> None:
-        super().__init__(model, threads)  # tells shapes and notes, and refuses what is no model
-        del self._session
+        super().__init__(model, threads)  # tells inputs and metadata, and refuses what is no model
+        self._precision = precision
+        self._native = native.PerProcess(self._compile)
+        self._requests = native.PerThread(lambda: self._native.get().create_infer_request())  # serves a call at a time
+        self._native.get()
+
+    def _compile(self) -> Any:
         try:
-            import openvino
+            with openvino_is_silent():
+                import openvino
         except ImportError as error:
             raise MissingExtraError("OpenVINO", "fast") from error
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        settings = {
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+        }
         core = openvino.Core()
         try:
-            compiled = core.compile_model(core.read_model(model, b""), "CPU", settings)
+            return core.compile_model(core.read_model(self._model, b""), "CPU", settings)
         except RuntimeError as error:
             raise _no_model(error) from error
-        self._compiled = compiled
-        self._requests = threading.local()  # a request serves one call at a time
 
     def outputs(self, **inputs: npt.NDArray[Any]) -> Arrays:
-        request = getattr(self._requests, "own", None)
-        if request is None:
-            request = self._requests.own = self._compiled.create_infer_request()
-        found = request.infer(inputs)
-        return tuple(np.array(found[output]) for output in self._compiled.outputs)  # the request keeps its own
+        found = self._requests.get().infer(inputs)
+        return tuple(np.array(found[output]) for output in self._native.get().outputs)  # the request keeps its own
 
 
 def _no_model(error: Exception) -> ModelFileError:
-    return ModelFileError(f"not an ONNX model that can be run ({str(error).splitlines()[0]}); install it again")
+    return ModelFileError(f"not an ONNX model that can be run ({str(error).splitlines()[0]}); export or install it again")
 
 
-_lock = threading.Lock()
+SIGNATURES: dict[Kind, tuple[dict[str, Port], tuple[str, Port]]] = {
+    "age": (
+        {"crops": Port("tensor(uint8)", ("N", 256, 256, 3))},
+        ("probabilities", Port("tensor(float)", ("N", 101))),
+    ),
+}
+"""What networks of a kind take and give, by name: what a user's network is checked for."""
 
 
-def open_session(name: str, threads: int | None = None, engine: Engine | None = None) -> Session:
-    """The process's session for a shipped network, loaded at first use.
+def check_signature(session: Session, kind: Kind, name: str) -> None:
+    """Raises ModelFileError, naming what is wrong, where a network doesn't take and give what its kind must."""
+    if kind not in SIGNATURES:
+        return
+    inputs, (output, gives) = SIGNATURES[kind]
+    found = {"takes": session.inputs, "gives": dict([session.first_output])}
+    for verb, wanted in (("takes", inputs), ("gives", {output: gives})):
+        ports = found[verb]
+        if ports.keys() != wanted.keys() or not all(ports[each].fits(port) for each, port in wanted.items()):
+            ours, theirs = (", ".join(f"{each} {port}" for each, port in side.items()) for side in (wanted, ports))
+            raise ModelFileError(
+                f"{name}: a network of kind {kind} {verb} {ours}, this one {verb} {theirs}; export it with spiralage"
+            )
+
+
+def open_session(
+    name: str | Path | StoredFile, threads: int | None = None, engine: Engine | None = None
+) -> Session:
+    """The process's session for a network's file, loaded at first use.
 
     Args:
-        name: its section in ``weights/manifest.toml``.
-        threads: see ``Session``; by default the environment's ``SPIRALAGE_THREADS``, if set.
+        name: the file's section in ``weights/manifest.toml``, or a file of ``store.resolve``.
+        threads: see ``thread_count``.
         engine: what runs it; by default the environment's ``SPIRALAGE_ENGINE``, else ONNX Runtime.
 
     Raises:
         ModelFileError: no such network, or its file isn't the pinned one.
-        OptionError: a number of threads below 1, or no such engine.
+        OptionError: a number of threads out of range, or no such engine.
         MissingExtraError: OpenVINO is asked for and not installed.
     """
-    with _lock:  # two threads that ask at once share one session
-        return _open(
-            name, threads if threads is not None else _threads_from_environment(), engine or engine_from_environment()
-        )
+    engine, threads = engine or engine_from_environment(), thread_count(threads)
+    file = name if isinstance(name, StoredFile) else store.shipped_file(str(name))
+    if engine == "openvino-int8":
+        file = store.int8_variant(file)
+    with native.lock():  # two threads that ask at once share one session
+        return _open(file, file.identity, threads, engine)
 
 
-def _threads_from_environment() -> int | None:
-    text = os.environ.get("SPIRALAGE_THREADS")
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise OptionError(f"SPIRALAGE_THREADS must be a whole number from 1 on, got {text!r}")
-    return int(text)
+@lru_cache(maxsize=16)
+def _open(file: StoredFile, identity: tuple[object, ...], threads: int, engine: Engine) -> Session:
+    try:
+        return load_session(file.read(), threads, engine)
+    except ModelFileError as error:
+        raise error if str(file.path) in str(error) else ModelFileError(f"{file.path}: {error}") from error
+
+
+def thread_count(threads: int | None = None) -> int:
+    """How many threads a network is run by.
+
+    Args:
+        threads: that many; None = the environment's ``SPIRALAGE_THREADS``, else as many as there are cores, at most
+            ``MOST_BY_DEFAULT``.
+
+    Raises:
+        OptionError: it is no whole number from 1 to four times the cores (64, where that is more).
+    """
+    cores = available_cores()
+    if threads is None:
+        text = os.environ.get("SPIRALAGE_THREADS")
+        if text is None:
+            return min(cores, MOST_BY_DEFAULT)
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise OptionError(f"SPIRALAGE_THREADS must be a whole number from 1 on, got {text[:40]!r}")
+        threads = int(text)
+    most = max(64, 4 * cores)
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
+        raise OptionError(f"the number of threads must be a whole number from 1 to {most}, got {threads!r}")
+    return threads
+
+
+MOST_BY_DEFAULT = 8
+"""More threads gain nothing for networks of this size."""
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def engine_from_environment() -> Engine:
@@ -155,17 +253,10 @@ def engine_from_environment() -> Engine:
     raise OptionError(f"SPIRALAGE_ENGINE must be one of {', '.join(get_args(Engine))}, got {text!r}")
 
 
-@lru_cache(maxsize=16)
-def _open(name: str, threads: int | None, engine: Engine) -> Session:
-    if threads is not None and threads < 1:
-        raise OptionError(f"the number of threads must be at least 1, got {threads}")
-    return load_session(weights.read(shipped_as(name, engine)), threads, engine)
-
-
 def shipped_as(name: str, engine: Engine) -> str:
-    """The shipped file that an engine runs for a network: with int8 its twin, if it has one."""
-    twin = f"{name}{INT8}"
-    return twin if engine == "openvino-int8" and twin in weights.manifest() else name
+    """The shipped file that an engine runs for a network: with int8 its variant in int8, if it has one."""
+    variant = f"{name}{INT8}"
+    return variant if engine == "openvino-int8" and variant in weights.manifest() else name
 
 
 def load_session(model: bytes, threads: int | None = None, engine: Engine = "onnxruntime") -> Session:

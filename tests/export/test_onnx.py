@@ -193,7 +193,7 @@ def test_a_slice_run_is_exported_as_two_files(exported: tuple[Path, list[Path]])
         assert (entry.kind, entry.recipe, entry.seed, entry.data) == ("slices", "tiny-slices", 3, "UTKFace")
     context, paint = (Session(weights.read(path.stem, folder), threads=1) for path in paths)
     for session in (context, paint):
-        assert session.notes.items() >= {"frame": "64", "thickness": "16"}.items()
+        assert session.metadata.items() >= {"frame": "64", "thickness": "16"}.items()
     assert list(context.input_shapes) == ["visible"]
     assert list(paint.input_shapes) == ["imaginary", "beside", *MODULATION]
 

@@ -53,7 +53,7 @@ def test_wide_convolutions_are_rounded(model: bytes) -> None:
 
 def test_answers_stay_near_and_notes_stay(model: bytes) -> None:
     usual, twin = Session(model, 1), Session(to_int8(model, some_inputs(32, 0)), 1)
-    assert (twin.input_shapes, twin.notes) == (usual.input_shapes, {"frame": "8"})
+    assert (twin.input_shapes, twin.metadata) == (usual.input_shapes, {"frame": "8"})
     expected, found = (np.concatenate([s.run(**i) for i in some_inputs(8, 1)]) for s in (usual, twin))
     assert 0 < np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 

@@ -20,10 +20,10 @@ from spiralage.export.onnx import torch_weights
 from spiralage.faces.find import make_finder
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
-from spiralage.restoration.painter import OnnxPainter, in_frame, walk_spiral
+from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
 from spiralage.restoration.restore import Imaginer
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, load_recipe
-from spiralage.training.restorers import TorchPainter
+from spiralage.training.restorers import TorchSliceGenerator
 from spiralage.training.tasks.age import build_age_network
 from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import AlignedFace, Pixels
@@ -76,10 +76,10 @@ def test_the_network_that_is_asked_by_default_ships() -> None:
 def test_slices_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> None:
     import_weights("slices", RECIPES, tmp_path / "slices")
     recipe, gan = load_slice_gan(tmp_path / "slices")
-    expected, found = TorchPainter(gan, recipe.network.size), OnnxPainter()
+    expected, found = TorchSliceGenerator(gan, recipe.network.size), OnnxSliceGenerator()
     assert (found.frame, found.thickness) == (expected.frame, expected.thickness)
     imagined = np.where(paper_mask().hidden[..., None], portrait_crop.pixels // 2, portrait_crop.pixels)[None]
-    walks = (walk_spiral(painter, imagined, PAPER_WINDOW) for painter in (expected, found))
+    walks = (walk_spiral(generator, imagined, PAPER_WINDOW) for generator in (expected, found))
     for (_, one), (_, two) in zip(*walks, strict=True):
         assert np.abs(one - two).max() <= 1 / 255
     assert np.abs(one - in_frame(imagined, found.frame)).max() > 10 / 255  # it paints

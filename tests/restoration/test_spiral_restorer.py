@@ -1,4 +1,4 @@
-"""SpiralNet with a fake imaginer and a fake painter: who is asked for what, and what becomes of the answers."""
+"""SpiralNet with a fake imaginer and a fake generator: who is asked for what, and what becomes of the answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, largest_window, margin_mask
-from spiralage.restoration.painter import Modulation, in_frame
+from spiralage.restoration.slice_generator import Modulation, in_frame
 from spiralage.restoration.restore import Spiral, fill_hidden
 from spiralage.restoration.spiral import spiral
 from spiralage.runtime import BATCH
@@ -56,7 +56,7 @@ class FakeImaginer:
         return np.broadcast_to(crops.mean(axis=(1, 2))[:, None, None] + ramp, crops.shape).astype(np.uint8)
 
 
-class FakePainter:
+class FakeSliceGenerator:
     """Paints what is imagined, darker, with the colour beside it and that of the window; remembers what it saw."""
 
     frame, thickness = 64, 16
@@ -68,7 +68,7 @@ class FakePainter:
     def context(self, visible: Floats) -> Modulation:
         return (visible.mean(axis=(2, 3), keepdims=True),)
 
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         self.imaginary.append(imaginary)
         style = beside.mean(axis=(2, 3), keepdims=True)
         painted: Floats = (imaginary * 0.5 + style * 0.25 + modulation[0] * 0.25).astype(np.float32)
@@ -76,7 +76,7 @@ class FakePainter:
 
 
 def make_spiral() -> Spiral:
-    return Spiral(FakeImaginer(), FakePainter())
+    return Spiral(FakeImaginer(), FakeSliceGenerator())
 
 
 @pytest.mark.parametrize("mask", [*MASKS.values(), *THIN.values()], ids=[*MASKS, *THIN])
@@ -99,10 +99,10 @@ def test_hidden_pixels_have_no_influence(mask: Mask) -> None:
 
 def test_everything_hidden_is_left_to_the_imaginer() -> None:
     crops, hidden = noise(0, 2), np.stack([EVERYTHING] * 2)
-    painter = FakePainter()
-    filled = fill_hidden(Spiral(FakeImaginer(), painter), crops, hidden)
+    generator = FakeSliceGenerator()
+    filled = fill_hidden(Spiral(FakeImaginer(), generator), crops, hidden)
     np.testing.assert_array_equal(filled, FakeImaginer().fill(np.zeros_like(crops), hidden))
-    assert not painter.imaginary
+    assert not generator.imaginary
 
 
 @pytest.mark.parametrize("mask", [MASKS["paper"], MASKS["blob"]], ids=["paper", "blob"])
@@ -115,12 +115,12 @@ def test_hidden_pixels_are_painted_and_not_just_imagined(mask: Mask) -> None:
 
 def imagined_by_steps(mask: Mask, crop: Pixels) -> tuple[Window, Floats]:
     """The window in the frame, and all that slices were painted from, (3, 64, 64); 0 in the window."""
-    painter, window = FakePainter(), largest_window(mask)
+    generator, window = FakeSliceGenerator(), largest_window(mask)
     assert window is not None
     inside = window.in_frame(64)
-    fill_hidden(Spiral(FakeImaginer(), painter), crop[None], mask[None])
+    fill_hidden(Spiral(FakeImaginer(), generator), crop[None], mask[None])
     whole = np.zeros((3, 64, 64), np.float32)
-    for step, imaginary in zip(spiral(inside, 16), painter.imaginary, strict=True):
+    for step, imaginary in zip(spiral(inside, 16), generator.imaginary, strict=True):
         whole[(..., *step.strip.slices)] = imaginary[0]
     return inside, whole
 
@@ -172,11 +172,11 @@ def test_next_to_nothing_hidden_is_left_to_the_imaginer(thin: str) -> None:
 def test_more_pictures_than_a_batch() -> None:
     count = BATCH + 3
     crops, hidden = noise(0, count), np.broadcast_to(MASKS["paper"], (count, 256, 256))
-    painter = FakePainter()
-    restorer = Spiral(FakeImaginer(), painter)
+    generator = FakeSliceGenerator()
+    restorer = Spiral(FakeImaginer(), generator)
     together = fill_hidden(restorer, crops, hidden)
     steps = len(spiral(PAPER_WINDOW.in_frame(64), 16))
-    assert [len(imaginary) for imaginary in painter.imaginary] == [BATCH] * steps + [3] * steps
+    assert [len(imaginary) for imaginary in generator.imaginary] == [BATCH] * steps + [3] * steps
     for index in (0, BATCH - 1, BATCH, count - 1):
         alone = fill_hidden(restorer, crops[index][None], hidden[index][None])[0]
         np.testing.assert_array_equal(together[index], alone)

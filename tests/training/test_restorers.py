@@ -14,12 +14,12 @@ from synthetic import drawn_crop
 from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
-from spiralage.restoration import painter
-from spiralage.restoration.painter import Modulation, OnnxPainter, walk_spiral
+from spiralage.restoration import slice_generator
+from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.training.loop import make_fabric
-from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchPainter
+from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
 from spiralage.training.tasks.slices import load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
@@ -55,26 +55,26 @@ def models(runs: Path) -> dict[str, bytes]:
     return {"imagine": imagine_onnx(load_imaginer(runs / "tiny-imagine")[1]), **slices}
 
 
-def torch_painter(runs: Path) -> TorchPainter:
+def torch_painter(runs: Path) -> TorchSliceGenerator:
     made, gan = load_slice_gan(runs / "tiny-slices")
-    return TorchPainter(gan, made.network.size)
+    return TorchSliceGenerator(gan, made.network.size)
 
 
-def onnx_painter(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, engine: Engine) -> OnnxPainter:
-    """The shipped painter's own code, with these models."""
+def onnx_painter(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, engine: Engine) -> OnnxSliceGenerator:
+    """The shipped generator's own code, with these models."""
 
     def open_session(name: str, threads: int | None, engine: Engine) -> Session:
         return load_session(models[name], threads, engine)
 
-    monkeypatch.setattr(painter, "open_session", open_session)
-    return OnnxPainter(threads=1, engine=engine)
+    monkeypatch.setattr(generator, "open_session", open_session)
+    return OnnxSliceGenerator(threads=1, engine=engine)
 
 
 def pictures(seed: int, shape: tuple[int, int], count: int = 2) -> Floats:
     return np.random.default_rng(seed).random((count, 3, *shape), np.float32)
 
 
-def assert_same_slices(expected: TorchPainter, found: OnnxPainter, tolerance: float) -> None:
+def assert_same_slices(expected: TorchSliceGenerator, found: OnnxSliceGenerator, tolerance: float) -> None:
     assert (found.frame, found.thickness) == (expected.frame, expected.thickness) == (64, 16)
     for window in WINDOWS:
         modulations = [each.context(pictures(1, window)) for each in (expected, found)]
@@ -214,7 +214,7 @@ def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int) -> None:
     imagined = imaginer(covered, torch.from_numpy(np.stack([hidden] * 4).astype(np.uint8)), noise).numpy()
     filled = np.where(hidden[..., None], imagined, mirrored)
     trained = list(gan.walk(batch.visible, batch.imagined, batch.window))
-    used = list(walk_spiral(TorchPainter(gan, recipe.network.size), filled, window))
+    used = list(walk_spiral(TorchSliceGenerator(gan, recipe.network.size), filled, window))
     assert len(trained) == len(used)
     for (step_trained, _, one), (step_used, two) in zip(trained, used, strict=True):
         assert step_trained == step_used

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 import numpy as np
 
-from spiralage.runtime import open_session
+from spiralage.errors import ModelFileError, NetworkError
+from spiralage.runtime import check_signature, open_session
+from spiralage.store import StoredNetwork, resolve
 from spiralage.types import CROP_SIZE, AgeEstimate, Floats, Pixels
 
 DEFAULT_NETWORK = "best"
+
+
+class Estimator(Protocol):
+    """Reads ages off aligned crops."""
+
+    def estimate(self, crops: Pixels) -> tuple[AgeEstimate, ...]:
+        """One estimate per crop, for (N, 256, 256, 3) uint8 RGB."""
+        ...
 
 
 class AgeEstimator:
     """Reads the age off aligned crops.
 
     Args:
-        network: a shipped age network.
-        threads: see ``runtime.open_session``.
+        network: a shipped age network, or a user's: see ``store``. Size and colours of pictures are prepared inside
+            the file; it must take ``crops`` (N, 256, 256, 3) uint8 and give ``probabilities`` (N, 101) float32.
+        threads: see ``runtime.thread_count``.
 
     Raises:
-        ModelFileError: unknown network, or its file isn't the pinned one.
+        ModelFileError: unknown network, its file isn't the pinned one, or it takes or gives something else.
 
     Example:
         >>> gray = np.full((1, 256, 256, 3), 128, np.uint8)
@@ -26,22 +40,50 @@ class AgeEstimator:
         True
     """
 
-    def __init__(self, network: str = DEFAULT_NETWORK, *, threads: int | None = None) -> None:
-        self.network = network
-        self._session = open_session(network, threads)
+    def __init__(self, network: str | Path | StoredNetwork = DEFAULT_NETWORK, *, threads: int | None = None) -> None:
+        found = network if isinstance(network, StoredNetwork) else resolve(network, "age")
+        self.network = found.name
+        (file,) = found.files
+        self._session = open_session(file, threads)
+        check_signature(self._session, "age", found.name)
+        if not file.shipped:
+            self._try_out()
+
+    def _try_out(self) -> None:
+        """Find out before the first photo that a user's network ends in something else than probabilities."""
+        gray: Pixels = np.full((2, CROP_SIZE, CROP_SIZE, 3), 128, np.uint8)
+        try:
+            self.estimate(gray)
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            reason = str(error).splitlines()[0]
+            raise ModelFileError(
+                f"{self.network}: no age network ({reason}); it must give probabilities of the ages 0 to 100"
+            ) from error
 
     def estimate(self, crops: Pixels) -> tuple[AgeEstimate, ...]:
         """One estimate per crop.
 
         Args:
             crops: (N, 256, 256, 3) uint8 RGB, aligned.
+
+        Raises:
+            NetworkError: the network answers with NaN, infinity or what is no probability.
         """
-        return tuple(AgeEstimate(p) for p in self.probabilities(crops))
+        return tuple(map(self._one, self.probabilities(crops)))
+
+    def _one(self, probabilities: Floats) -> AgeEstimate:
+        try:
+            return AgeEstimate(probabilities)
+        except ValueError as error:
+            raise NetworkError(f"the age network {self.network} gave no answer: {error}; use another") from error
 
     def probabilities(self, crops: Pixels) -> Floats:
-        """P(age = j) for j = 0…100, (N, 101) float32."""
+        """P(age = j) for j = 0…100, (N, 101) float32; raises NetworkError for NaN or infinity."""
         if crops.ndim != 4 or crops.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
             raise ValueError(f"crops must have shape (N, {CROP_SIZE}, {CROP_SIZE}, 3), got {crops.shape}")
         if len(crops) == 0:
             return np.empty((0, 101), np.float32)
-        return self._session.run(crops=crops)
+        found = self._session.run(crops=crops)
+        if not np.isfinite(found).all():
+            raise NetworkError(f"the age network {self.network} answered with NaN or infinity; use another")
+        return found

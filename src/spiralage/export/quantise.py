@@ -23,7 +23,7 @@ from spiralage.errors import DatasetError, OptionError
 from spiralage.export.onnx import enter
 from spiralage.files import write_bytes
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
-from spiralage.restoration.painter import Modulation, OnnxPainter
+from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.runtime import INT8, Inputs
 from spiralage.types import Floats, Mask, Pixels
@@ -103,7 +103,7 @@ class _WatchedImaginer(Imaginer):
         return self.seen[-1]
 
 
-class _WatchedPainter(OnnxPainter):
+class _WatchedSliceGenerator(OnnxSliceGenerator):
     def __init__(self) -> None:
         super().__init__(engine="onnxruntime")
         self.seen: list[Inputs] = []
@@ -120,11 +120,11 @@ def watch(faces: Pixels, seed: int = 0) -> dict[str, list[Inputs]]:
         faces: (N, 256, 256, 3) uint8 RGB.
         seed: of every other face's window; the rest show the paper's.
     """
-    imaginer, painter, rng = _WatchedImaginer(), _WatchedPainter(), np.random.default_rng(seed)
+    imaginer, generator, rng = _WatchedImaginer(), _WatchedSliceGenerator(), np.random.default_rng(seed)
     for index, face in enumerate(faces):
         window = random_window(rng) if index % 2 else PAPER_WINDOW
-        fill_hidden(Spiral(imaginer, painter), face[None], margin_mask(window)[None])
-    return {imaginer.networks[0]: imaginer.seen, painter.networks[1]: painter.seen}
+        fill_hidden(Spiral(imaginer, generator), face[None], margin_mask(window)[None])
+    return {imaginer.networks[0]: imaginer.seen, generator.networks[1]: generator.seen}
 
 
 def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from spiralage.types import CROP_SIZE, Mask, Occlusion
+
+
+Counts: TypeAlias = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ def edge_window(rng: np.random.Generator, *, most: float = 0.5) -> Window:
 def largest_window(hidden: Mask) -> Window | None:
     """The largest rectangle without a hidden pixel; None if everything is hidden.
 
-    Mostly what is visible is one rectangle, and that is it. Else, row by row, the visible runs above each column form
-    a histogram whose largest rectangle is found with a stack: O(pixels).
+    Mostly what is visible is one rectangle, and that is it. Else, for every pixel, the run of visible pixels that ends
+    there from above is widened to both sides as far as all of its rows are visible: the largest rectangle is one of
+    these. Of equally large ones the first is taken that ends highest, then farthest left, then is tallest.
 
     >>> largest_window(margin_mask(PAPER_WINDOW)) == PAPER_WINDOW
     True
@@ -123,20 +129,55 @@ def largest_window(hidden: Mask) -> Window | None:
     around = _bounds(~hidden)
     if around is None or not hidden[around.slices].any():
         return around
-    best: tuple[int, Window] | None = None
-    heights = np.zeros(hidden.shape[1], np.int64)
-    for row, covered in enumerate(hidden):
-        heights = np.where(covered, 0, heights + 1)
-        stack: list[tuple[int, int]] = []  # (first column, height), heights rising
-        for column, height in enumerate([*heights.tolist(), 0]):
-            first = column
-            while stack and stack[-1][1] >= height:
-                first, tall = stack.pop()
-                area = tall * (column - first)
-                if tall and (best is None or area > best[0]):
-                    best = area, Window(first, row - tall + 1, column - first, tall)
-            stack.append((first, height))
-    return None if best is None else best[1]
+    tall, first, beyond = _widest(hidden[around.slices])
+    areas = tall.astype(np.int32) * (beyond - first)
+    row, most = int(areas.argmax()) // around.width, areas.max()
+    columns = np.flatnonzero(areas[row] == most)
+    right, _, left = min(zip(beyond[row, columns], -tall[row, columns], first[row, columns], strict=True))
+    width = int(right - left)
+    height = int(most) // width
+    return Window(around.x + int(left), around.y + row - height + 1, width, height)
+
+
+def _widest(covered: Mask) -> tuple[Counts, Counts, Counts]:
+    """For every pixel the run of visible pixels that ends there from above, widened to both sides.
+
+    Args:
+        covered: (height, width) bool.
+
+    Returns:
+        How tall it is (0 for a covered pixel), its first column and the first beyond it, each (height, width) int16.
+    """
+    height, width = covered.shape
+    row, column = np.arange(height, dtype=np.int16)[:, None], np.arange(width, dtype=np.int16)
+    above = np.where(covered, row, np.int16(-1))  # the nearest covered row from here upwards
+    _spread(above, 0)
+    # From the left, and mirrored from the right: how many columns are out of reach, for the row alone at first.
+    out = np.stack([np.where(covered, column + 1, np.int16(0)), np.where(covered, width - column, 0)[:, ::-1]])
+    out = out.astype(np.int16)
+    _spread(out, 2)
+    left, right = out[0], out[1, :, ::-1]
+    tall = row - above
+    sides = np.stack([left, right]) * ~covered
+    _spread(sides, 1, within=tall)
+    return tall, sides[0], np.int16(width) - sides[1]
+
+
+def _spread(values: Counts, axis: int, within: Counts | None = None) -> None:
+    """The running maximum along an axis, in place, by steps of 1, 2, 4…: NumPy's own goes one by one.
+
+    Args:
+        values: int16, not negative where ``within`` is given.
+        axis: along which.
+        within: how many values before each, with its own, its maximum is of; None = all.
+    """
+    length, step = values.shape[axis] if within is None else int(within.max()), 1
+    while step < length:
+        later, sooner = ([slice(None)] * values.ndim for _ in range(2))
+        later[axis], sooner[axis] = slice(step, None), slice(None, -step)
+        others = values[tuple(sooner)].copy() if within is None else values[tuple(sooner)] * (within[step:] > step)
+        np.maximum(values[tuple(later)], others, out=values[tuple(later)])
+        step *= 2
 
 
 def _bounds(visible: Mask) -> Window | None:

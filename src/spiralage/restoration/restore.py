@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from spiralage.errors import ModelFileError, OptionError
 from spiralage.occlusion.window import largest_window
 from spiralage.restoration.baselines import Blank, Inpainter, MeanFace
-from spiralage.restoration.painter import OnnxPainter, Painter, batches, to_crops, walk_spiral, windows_of
+from spiralage.restoration.slice_generator import (
+    OnnxSliceGenerator,
+    SliceGenerator,
+    batches,
+    to_crops,
+    walk_spiral,
+    windows_of,
+)
 from spiralage.runtime import Engine, Inputs, open_session
+from spiralage.store import Kind, StoredNetwork, resolve
 from spiralage.types import AlignedFace, Mask, Occlusion, Pixels, Restoration
 
 RestorerName: TypeAlias = Literal["none", "inpaint", "mean-face", "imagine", "spiral"]
@@ -46,7 +56,7 @@ class Imaginer:
     """ImagineGAN through ONNX: the whole face at low resolution, upsampled.
 
     Args:
-        network: a shipped ImagineGAN.
+        network: a shipped ImagineGAN or a user's, see ``store``.
         seed: of the noise it takes; the same seed gives the same picture.
         threads, engine: see ``runtime.open_session``.
     """
@@ -54,10 +64,19 @@ class Imaginer:
     name = "imagine"
 
     def __init__(
-        self, network: str = "imagine", *, seed: int = 0, threads: int | None = None, engine: Engine | None = None
+        self,
+        network: str | Path | StoredNetwork = "imagine",
+        *,
+        seed: int = 0,
+        threads: int | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        self.networks: tuple[str, ...] = (network,)
-        self._session = open_session(network, threads, engine)
+        found = network if isinstance(network, StoredNetwork) else resolve(network, "imagine")
+        (file,) = found.files
+        self.networks: tuple[str, ...] = (file.name,)
+        self._session = open_session(file, threads, engine)
+        if self._session.inputs.keys() != {"crops", "hidden", "noise"}:
+            raise ModelFileError(f"{found.name}: no ImagineGAN's file; export it with spiralage")
         self._noise_shape = tuple(self._session.input_shapes["noise"][1:])
         self._seed = seed
 
@@ -76,18 +95,18 @@ class Spiral:
     """SpiralNet: ImagineGAN, then SliceGAN's walk from the largest visible window to the whole crop.
 
     Where what is visible is no rectangle, the walk starts from the largest one in it; the visible pixels beyond
-    stand in what slices are painted from, and in the end only hidden pixels are taken.
+    stand in what slices are made of, and in the end only hidden pixels are taken.
 
     Args:
         imaginer: imagines the whole.
-        painter: paints the slices.
+        generator: makes the slices.
     """
 
     name = "spiral"
 
-    def __init__(self, imaginer: Restorer, painter: Painter) -> None:
-        self.networks = (*imaginer.networks, *painter.networks)
-        self._imaginer, self._painter = imaginer, painter
+    def __init__(self, imaginer: Restorer, generator: SliceGenerator) -> None:
+        self.networks = (*imaginer.networks, *generator.networks)
+        self._imaginer, self._generator = imaginer, generator
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         filled = self._imagine(crops, hidden)
@@ -95,7 +114,7 @@ class Spiral:
             if window is None:  # nothing to grow from
                 continue
             for batch in batches(members):
-                steps = deque(walk_spiral(self._painter, filled[batch], window), maxlen=1)
+                steps = deque(walk_spiral(self._generator, filled[batch], window), maxlen=1)
                 if steps:  # a window that fills the frame, but for less than a pixel of it, has none
                     filled[batch] = to_crops(steps.pop()[1])
         return filled
@@ -108,15 +127,15 @@ class Spiral:
             hidden: (256, 256) bool, True = hidden.
 
         Returns:
-            (256, 256, 3) uint8 RGB pictures, black where nothing is painted yet.
+            (256, 256, 3) uint8 RGB pictures, black where nothing is filled yet.
         """
         crop = np.where(hidden[..., None], np.uint8(0), crop)
         window = largest_window(hidden)
         if window is None:
             return []
         after: dict[int, Pixels] = {}
-        for step, picture in walk_spiral(self._painter, self._imagine(crop[None], hidden[None]), window):
-            whole = np.zeros((1, 3, self._painter.frame, self._painter.frame), np.float32)
+        for step, picture in walk_spiral(self._generator, self._imagine(crop[None], hidden[None]), window):
+            whole = np.zeros((1, 3, self._generator.frame, self._generator.frame), np.float32)
             whole[(..., *step.after.slices)] = picture
             after[step.turn] = np.where(hidden[..., None], to_crops(whole)[0], crop)
         return list(after.values())
@@ -126,9 +145,16 @@ class Spiral:
         return np.where(hidden[..., None], self._imaginer.fill(crops, hidden), crops)
 
 
-def make_spiral(threads: int | None = None, engine: Engine | None = None) -> Spiral:
-    """SpiralNet with the shipped networks."""
-    return Spiral(Imaginer(threads=threads, engine=engine), OnnxPainter(threads=threads, engine=engine))
+def make_spiral(
+    threads: int | None = None, engine: Engine | None = None, slices: str | Path | StoredNetwork = "slices"
+) -> Spiral:
+    """SpiralNet with the shipped ImagineGAN.
+
+    Args:
+        threads, engine: see ``runtime.open_session``.
+        slices: its SliceGAN, the shipped one by default.
+    """
+    return Spiral(Imaginer(threads=threads, engine=engine), OnnxSliceGenerator(slices, threads=threads, engine=engine))
 
 
 RESTORERS: dict[RestorerName, Callable[[int | None], Restorer]] = {
@@ -138,11 +164,35 @@ RESTORERS: dict[RestorerName, Callable[[int | None], Restorer]] = {
     "imagine": lambda threads: Imaginer(threads=threads),
     "spiral": make_spiral,
 }
+"""The restorers that ship, by name."""
+
+LOADERS: dict[Kind, Callable[[StoredNetwork, int | None], Restorer]] = {
+    "imagine": lambda network, threads: Imaginer(network, threads=threads),
+    "slices": lambda network, threads: make_spiral(threads, slices=network),
+}
+"""What makes a restorer of a user's network, by the network's kind."""
 
 
-def make_restorer(name: RestorerName, *, threads: int | None = None) -> Restorer:
-    """The restorer of that name."""
-    return RESTORERS[name](threads)
+def make_restorer(name: str | Path, *, threads: int | None = None) -> Restorer:
+    """The restorer of that name, or made of a user's network.
+
+    Args:
+        name: one of ``RESTORERS``; or the name or path of an ImagineGAN or SliceGAN, see ``store``. A SliceGAN makes
+            its slices of what the shipped ImagineGAN imagines.
+        threads: for its networks; see ``runtime.thread_count``.
+
+    Raises:
+        OptionError: there is no restorer of that name, nor such a network.
+        ModelFileError: the network's file can't be used.
+    """
+    for known, make in RESTORERS.items():
+        if name == known:
+            return make(threads)
+    try:
+        network = resolve(name, *LOADERS)
+    except ModelFileError as error:
+        raise OptionError(f"no restorer {str(name)!r}; there are {', '.join(RESTORERS)} ({error})") from error
+    return LOADERS[network.kind](network, threads)
 
 
 def restore(

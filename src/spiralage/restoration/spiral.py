@@ -19,7 +19,7 @@ TURN: tuple[Side, ...] = ("left", "up", "right", "down")
 """The order of the sides within one turn."""
 
 Picture = TypeVar("Picture")
-Paint: TypeAlias = Callable[[Picture, Picture], Picture]
+Generate: TypeAlias = Callable[[Picture, Picture], Picture]
 Join: TypeAlias = Callable[[tuple[Any, Any], int], Any]
 
 
@@ -118,15 +118,15 @@ def extrapolate_operator(picture: Any, strip: Any, side: Side, join: Join = np.c
 
 
 def grow(
-    visible: Any, imagined: Any, window: Window, paint: Paint[Any], *, thickness: int = 32, join: Join = np.concatenate
+    visible: Any, imagined: Any, window: Window, generate: Generate[Any], *, thickness: int = 32, join: Join = np.concatenate
 ) -> Iterator[tuple[Step, Any, Any]]:
-    """Walk the spiral: at each step paint a slice and attach it.
+    """Walk the spiral: at each step generate a slice and attach it.
 
     Args:
         visible: what the window shows, (N, 3, window.height, window.width).
         imagined: the imagined whole, (N, 3, frame, frame).
         window: where ``visible`` lies.
-        paint: (imaginary slice, style slice) → slice, of the imaginary slice's shape.
+        generate: (imaginary slice, style slice) → slice, of the imaginary slice's shape.
         thickness: of a slice, pixels.
         join: ``numpy.concatenate`` or ``torch.cat``, as the pictures are.
 
@@ -137,6 +137,6 @@ def grow(
     picture, at = visible, window
     for step in spiral(window, thickness):
         style = slice_operator(picture, at, step.style)
-        strip = paint(imagined[(..., *step.strip.slices)], style)
+        strip = generate(imagined[(..., *step.strip.slices)], style)
         picture, at = extrapolate_operator(picture, strip, step.side, join), step.after
         yield step, strip, picture

@@ -12,7 +12,7 @@ from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, context_view
-from spiralage.restoration.painter import Modulation
+from spiralage.restoration.slice_generator import Modulation
 from spiralage.restoration.restore import Spiral
 from spiralage.runtime import BATCH
 from spiralage.training.loop import WEIGHTS
@@ -50,8 +50,8 @@ class TorchImaginer:
         return np.concatenate(parts)
 
 
-class TorchPainter:
-    """SliceGAN in PyTorch, as a ``Painter``.
+class TorchSliceGenerator:
+    """SliceGAN in PyTorch, as a ``SliceGenerator``.
 
     Args:
         gan: the trained networks.
@@ -69,7 +69,7 @@ class TorchPainter:
         return tuple(part.float().numpy() for part in modulation)
 
     @torch.no_grad()
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         style = self._gan.style(_tensor(beside))
         strip: Tensor = self._gan.generator(_tensor(imaginary), style, *map(_tensor, modulation))
         return np.asarray(strip.float().numpy())
@@ -95,6 +95,6 @@ class RunRestorer(Spiral):
             raise CheckpointError(f"{folder}: no finished run; run: spiralage train slices recipes/{folder.name}.toml")
         recipe, gan = load_slice_gan(folder)
         imaginer = TorchImaginer(load_imaginer(runs / recipe.imagine)[1])
-        super().__init__(imaginer, TorchPainter(gan, recipe.network.size))
+        super().__init__(imaginer, TorchSliceGenerator(gan, recipe.network.size))
         self.name = recipe.name
         self.version = sha256_of(folder / WEIGHTS) + sha256_of(runs / recipe.imagine / WEIGHTS)

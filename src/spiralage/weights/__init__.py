@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import sys
 from importlib import resources
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from spiralage.errors import ModelFileError
 
@@ -20,12 +21,16 @@ else:
     import tomli as tomllib
 
 
+MOST_BYTES = 2_000_000_000
+"""No ONNX file is larger."""
+
+
 class Entry(BaseModel):
     """What the manifest says of a file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str = Field(pattern=r"^[a-z0-9-]+\.(onnx|safetensors)$")
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(onnx|safetensors)$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     kind: str
     recipe: str
@@ -52,9 +57,9 @@ def manifest(where: Traversable | None = None) -> dict[str, Entry]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         return {name: Entry.model_validate(table) for name, table in tables.items()}
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: not TOML, not UTF-8, or not an Entry
         reason = str(error).splitlines()[0]
-        raise ModelFileError(f"{path}: no usable manifest ({reason}); reinstall spiralage") from error
+        raise ModelFileError(f"{path}: no usable manifest ({reason}); {_remedy(path)}") from error
 
 
 def read(name: str, where: Traversable | None = None) -> bytes:
@@ -70,15 +75,37 @@ def read(name: str, where: Traversable | None = None) -> bytes:
     entries = manifest(where)
     if name not in entries:
         raise ModelFileError(f"no shipped network is called {name!r}; there are {', '.join(sorted(entries))}")
-    entry = entries[name]
-    path = (where or folder()).joinpath(entry.file)
+    return read_file((where or folder()).joinpath(entries[name].file), entries[name].sha256)
+
+
+def read_file(path: Traversable, pinned: str | None) -> bytes:
+    """A file's bytes.
+
+    Args:
+        path: where it is.
+        pinned: the SHA-256 that it must have; None = any.
+
+    Raises:
+        ModelFileError: it can't be read, or isn't the pinned one.
+    """
     try:
+        if isinstance(path, Path) and path.stat().st_size > MOST_BYTES:
+            raise ModelFileError(f"{path}: larger than a network's file can be; choose another")
         data = path.read_bytes()
     except OSError as error:
-        raise ModelFileError(f"{path}: can't be read ({error.strerror}); reinstall spiralage") from error
+        raise ModelFileError(f"{path}: can't be read ({error.strerror}); {_remedy(path)}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
+    if pinned is not None and found != pinned:
         raise ModelFileError(
-            f"{path}: SHA-256 is {found[:12]}…, the manifest says {entry.sha256[:12]}…; reinstall spiralage"
+            f"{path}: SHA-256 is {found[:12]}…, the manifest says {pinned[:12]}…; {_remedy(path)}"
         )
     return data
+
+
+def is_shipped(path: Traversable) -> bool:
+    """Whether a file came with the package."""
+    return str(path).startswith(str(folder()))
+
+
+def _remedy(path: Traversable) -> str:
+    return "reinstall spiralage" if is_shipped(path) else "export the network again"

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, margin_mask
-from spiralage.restoration.painter import Modulation, batches, in_frame, padded, to_crops, walk_spiral, windows_of
+from spiralage.restoration.slice_generator import Modulation, batches, in_frame, padded, to_crops, walk_spiral, windows_of
 from spiralage.restoration.spiral import Step, spiral
 from spiralage.runtime import BATCH
 from spiralage.types import Floats, Mask, Pixels
@@ -20,7 +20,7 @@ def noise(seed: int, count: int = 2) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (count, 256, 256, 3), dtype=np.uint8)
 
 
-class FakePainter:
+class FakeSliceGenerator:
     """Paints what is imagined, or one value, and remembers what it was asked."""
 
     frame, thickness = 64, 16
@@ -35,7 +35,7 @@ class FakePainter:
         self.contexts.append(visible)
         return (np.full(1, len(self.contexts)),)
 
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         assert [part.tolist() for part in modulation] == [[len(self.contexts)]]  # what context gave
         self.strips.append((imaginary, beside))
         return imaginary if self.value is None else np.full_like(imaginary, self.value)
@@ -121,14 +121,14 @@ def test_every_picture_is_in_one_batch() -> None:
     assert list(batches([])) == []
 
 
-def walk(painter: FakePainter, filled: Pixels, window: Window) -> list[tuple[Step, Floats]]:
-    return list(walk_spiral(painter, filled, window))
+def walk(generator: FakeSliceGenerator, filled: Pixels, window: Window) -> list[tuple[Step, Floats]]:
+    return list(walk_spiral(generator, filled, window))
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_last_picture_is_the_whole_frame(window: Window) -> None:
     filled = noise(1)
-    steps, pictures = zip(*walk(FakePainter(), filled, window), strict=True)
+    steps, pictures = zip(*walk(FakeSliceGenerator(), filled, window), strict=True)
     assert steps == spiral(window.in_frame(64), 16)
     shapes = [(2, 3, step.after.height, step.after.width) for step in steps]
     assert [picture.shape for picture in pictures] == shapes
@@ -137,25 +137,25 @@ def test_the_last_picture_is_the_whole_frame(window: Window) -> None:
     margin[window.in_frame(64).slices] = False
     small = in_frame(filled, 64)
     np.testing.assert_array_equal(pictures[-1][:, :, margin], small[:, :, margin])
-    np.testing.assert_array_equal(pictures[-1], small)  # the painter leaves what is imagined as it is
+    np.testing.assert_array_equal(pictures[-1], small)  # the generator leaves what is imagined as it is
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_context_is_computed_once_and_a_slice_painted_at_each_step(window: Window) -> None:
-    painter, filled, inside = FakePainter(), noise(1), window.in_frame(64)
+    generator, filled, inside = FakeSliceGenerator(), noise(1), window.in_frame(64)
     for times in (1, 2):
-        steps = [step for step, _ in walk(painter, filled, window)]
-        assert len(painter.contexts) == times
-        assert len(painter.strips) == times * len(steps) > 0
-        np.testing.assert_array_equal(painter.contexts[-1], in_frame(filled, 64)[(..., *inside.slices)])
-    shapes = [(imaginary.shape[2:], beside.shape[2:]) for imaginary, beside in painter.strips[-len(steps) :]]
+        steps = [step for step, _ in walk(generator, filled, window)]
+        assert len(generator.contexts) == times
+        assert len(generator.strips) == times * len(steps) > 0
+        np.testing.assert_array_equal(generator.contexts[-1], in_frame(filled, 64)[(..., *inside.slices)])
+    shapes = [(imaginary.shape[2:], beside.shape[2:]) for imaginary, beside in generator.strips[-len(steps) :]]
     assert shapes == [((s.strip.height, s.strip.width), (s.style.height, s.style.width)) for s in steps]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_painter_leaves_the_visible_window_alone(window: Window) -> None:
     filled, inside = noise(1), window.in_frame(64)
-    picture = walk(FakePainter(1), filled, window)[-1][1].copy()
+    picture = walk(FakeSliceGenerator(1), filled, window)[-1][1].copy()
     np.testing.assert_array_equal(picture[(..., *inside.slices)], in_frame(filled, 64)[(..., *inside.slices)])
     picture[(..., *inside.slices)] = 1
     assert (picture == 1).all()
@@ -163,6 +163,6 @@ def test_the_painter_leaves_the_visible_window_alone(window: Window) -> None:
 
 def test_pictures_of_a_batch_walk_as_they_would_alone() -> None:
     filled = noise(2, 3)
-    together = walk(FakePainter(), filled, PAPER_WINDOW)[-1][1]
-    alone = [walk(FakePainter(), picture[None], PAPER_WINDOW)[-1][1] for picture in filled]
+    together = walk(FakeSliceGenerator(), filled, PAPER_WINDOW)[-1][1]
+    alone = [walk(FakeSliceGenerator(), picture[None], PAPER_WINDOW)[-1][1] for picture in filled]
     np.testing.assert_array_equal(together, np.concatenate(alone))

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spiralage.errors import ModelFileError, NetworkError
 from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step, grow
 from spiralage.runtime import BATCH, Engine, Inputs, open_session
+from spiralage.store import StoredNetwork, resolve
 from spiralage.types import CROP_SIZE, Floats, Mask, Pixels
 
 MULTIPLE = 4
@@ -25,8 +28,8 @@ Modulation: TypeAlias = tuple[npt.NDArray[Any], ...]
 """What the context network makes of the visible window, once per picture."""
 
 
-class Painter(Protocol):
-    """Paints slices. Pictures are (N, 3, height, width) float32 RGB in [0, 1].
+class SliceGenerator(Protocol):
+    """Makes slices. Pictures are (N, 3, height, width) float32 RGB in [0, 1].
 
     ``frame`` is the side of the pictures that it knows and ``thickness`` that of its slices, pixels; ``networks``
     are the shipped files that it reads, by name.
@@ -45,23 +48,36 @@ class Painter(Protocol):
         """What depends on the window alone, whatever its shape."""
         ...
 
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
         """The slice for an imaginary slice, in the style of the strip beside it."""
         ...
 
 
-class OnnxPainter:
-    """The shipped SliceGAN.
+class OnnxSliceGenerator:
+    """A SliceGAN in ONNX files.
 
     Args:
-        name: its two files are ``NAME-context`` and ``NAME-paint``.
+        network: a shipped SliceGAN or a user's, see ``store``; it has two files, ``NAME-context`` and ``NAME-paint``.
         threads, engine: see ``runtime.open_session``.
+
+    Raises:
+        ModelFileError: there is no such network, or its files are no SliceGAN's.
     """
 
-    def __init__(self, name: str = "slices", *, threads: int | None = None, engine: Engine | None = None) -> None:
-        self.networks = f"{name}-context", f"{name}-paint"
-        self._context, self._paint = (open_session(network, threads, engine) for network in self.networks)
-        self.frame, self.thickness = (int(self._paint.notes[key]) for key in ("frame", "thickness"))
+    def __init__(
+        self,
+        network: str | Path | StoredNetwork = "slices",
+        *,
+        threads: int | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        found = network if isinstance(network, StoredNetwork) else resolve(network, "slices")
+        self.networks: tuple[str, ...] = tuple(file.name for file in found.files)
+        self._context, self._slice = (open_session(file, threads, engine) for file in found.files)
+        try:
+            self.frame, self.thickness = (int(self._slice.metadata[key]) for key in ("frame", "thickness"))
+        except (KeyError, ValueError) as error:
+            raise ModelFileError(f"{found.name}: no SliceGAN's files; export it with spiralage") from error
 
     def context(self, visible: Floats) -> Modulation:
         return self._context.outputs(visible=np.ascontiguousarray(visible))
@@ -71,8 +87,8 @@ class OnnxPainter:
         parts = dict(zip(("gamma4", "beta4", "gamma2", "beta2"), modulation, strict=True))
         return {"imaginary": padded(imaginary), "beside": padded(beside), **parts}
 
-    def paint(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        (strip,) = self._paint.outputs(**self.inputs(imaginary, beside, modulation))
+    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+        (strip,) = self._slice.outputs(**self.inputs(imaginary, beside, modulation))
         height, width = imaginary.shape[2:]
         return strip[:, :, :height, :width]
 
@@ -88,26 +104,31 @@ def padded(strip: Floats) -> Floats:
     return np.ascontiguousarray(np.pad(strip, missing, mode="edge"))
 
 
-def walk_spiral(painter: Painter, filled: Pixels, window: Window) -> Iterator[tuple[Step, Floats]]:
+def walk_spiral(generator: SliceGenerator, filled: Pixels, window: Window) -> Iterator[tuple[Step, Floats]]:
     """Grow a window to the whole frame, for pictures that share it.
 
     Args:
-        painter: who paints the slices.
-        filled: (N, 256, 256, 3) uint8 RGB, hidden pixels imagined, all others their own: slices are painted
-            from them.
+        generator: makes the slices.
+        filled: (N, 256, 256, 3) uint8 RGB, hidden pixels imagined, all others their own: slices are made
+            of them.
         window: of the crop; nothing in it is hidden.
 
     Yields:
         Each step and the picture after it, (N, 3, height, width) float32 in [0, 1] of ``step.after``.
+
+    Raises:
+        NetworkError: a slice is NaN or infinite.
     """
-    inside, small = window.in_frame(painter.frame), in_frame(filled, painter.frame)
+    inside, small = window.in_frame(generator.frame), in_frame(filled, generator.frame)
     visible = small[(..., *inside.slices)]
-    modulation = painter.context(visible)
+    modulation = generator.context(visible)
 
-    def paint(imaginary: Floats, beside: Floats) -> Floats:
-        return painter.paint(imaginary, beside, modulation)
+    def one_slice(imaginary: Floats, beside: Floats) -> Floats:
+        return generator.generate(imaginary, beside, modulation)
 
-    for step, _, picture in grow(visible, small, inside, paint, thickness=painter.thickness):
+    for step, strip, picture in grow(visible, small, inside, one_slice, thickness=generator.thickness):
+        if not np.isfinite(strip).all():
+            raise NetworkError("the slice generator answered with NaN or infinity; use another restorer")
         yield step, picture
 
 
