@@ -37,8 +37,8 @@ from spiralage.networks.backbones.vgg import WIDENING, convolutions
 from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
-from spiralage.restoration.slice_generator import Modulation
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
+from spiralage.restoration.slice_generator import Modulation
 from spiralage.runtime import INT8
 from spiralage.training.features import STYLE_BLOCK
 from spiralage.training.loop import channels_last
@@ -54,7 +54,7 @@ SETTLE_S = 0.2
 Fill = Callable[[Pixels, Mask], Pixels]
 
 
-class RecomputingPainter(TorchSliceGenerator):
+class RecomputingSliceGenerator(TorchSliceGenerator):
     """For every slice the context anew, and VGG to its last ReLU: what is beyond the style is thrown away.
 
     Those further layers ship nowhere and change nothing; they stand here untrained, for the time that they take.
@@ -72,7 +72,7 @@ class RecomputingPainter(TorchSliceGenerator):
 
     @torch.no_grad()
     def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        return super().paint(imaginary, beside, super().context(*modulation))
+        return super().generate(imaginary, beside, super().context(*modulation))
 
 
 def discard(computed: Tensor) -> None:
@@ -134,7 +134,7 @@ def together(restorer: Restorer, under: Callable[[], AbstractContextManager[obje
 def make_ways(runs: Path, threads: int) -> dict[str, Callable[[], Fill]]:
     """All ways of running the same weights, each made when it is asked for; the reference first."""
     return {
-        REFERENCE: lambda: one_by_one(torch_spiral(runs, RecomputingPainter)),
+        REFERENCE: lambda: one_by_one(torch_spiral(runs, RecomputingSliceGenerator)),
         OURS: lambda: together(torch_spiral(runs)),
         "ours, PyTorch bf16": lambda: together(torch_spiral(runs), lambda: torch.autocast("cpu", torch.bfloat16)),
         "ours, ONNX Runtime fp32": lambda: together(make_spiral(threads, "onnxruntime")),

@@ -74,13 +74,12 @@ def test_openvino_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session is not open_session("best", 1, "onnxruntime")
 
 
-def test_a_network_in_int8_is_taken_where_it_ships(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "read", str.encode)
-    monkeypatch.setattr(weights, "manifest", lambda: {"one": None, "one-int8": None, "two": None})
+@pytest.mark.parametrize(("name", "in_int8"), [("imagine", "imagine-int8"), ("best", "best")])
+def test_a_network_in_int8_is_taken_where_it_ships(monkeypatch: pytest.MonkeyPatch, name: str, in_int8: str) -> None:
     monkeypatch.setattr(runtime, "load_session", lambda model, *settings: model)
     monkeypatch.setattr(runtime, "_open", runtime._open.__wrapped__)  # nothing stays in its cache
-    read: list[object] = [open_session(name, 7, engine) for engine in get_args(Engine) for name in ("one", "two")]
-    assert read == [b"one", b"two"] * 3 + [b"one-int8", b"two"]
+    read: list[object] = [open_session(name, 7, engine) for engine in get_args(Engine)]
+    assert read == [weights.read(name)] * 3 + [weights.read(in_int8)]
 
 
 def test_openvino_answers_as_onnx_runtime() -> None:

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 T = TypeVar("T")
@@ -34,8 +34,8 @@ class _State:
     def __init__(self) -> None:
         self.lock = threading.Lock()  # of the set; never held while something is made
         self.making = threading.RLock()
-        self.all_made: WeakSet[_Made[object]] = WeakSet()
-        self.held: list[_Made[object]] = []
+        self.all_made: WeakSet[_Made[Any]] = WeakSet()
+        self.held: list[_Made[Any]] = []
 
 
 _state = _State()
@@ -114,6 +114,4 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
-from spiralage.errors import FolderError, InputError
-from spiralage.faces.detect import DetectorName
-from spiralage.faces.find import make_finder
-from spiralage.faces.landmarks import LandmarkerName
-from spiralage.image_io import PhotoLike, as_photo, load_photo
+from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator, Estimator
+from spiralage.errors import FolderError, SpiralageError
+from spiralage.faces.detect import Detector, DetectorName
+from spiralage.faces.find import FoundFace, make_finder
+from spiralage.faces.landmarks import Landmarker, LandmarkerName
+from spiralage.image_io import PhotoLike, as_photo
 from spiralage.occlusion.segment import find_occlusion
-from spiralage.restoration.restore import RestorerName, make_restorer, restore
-from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, PhotoReport
+from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
+from spiralage.runtime import BATCH, use_threads
+from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport
+from spiralage.version import __version__
 
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
 DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
 """More faces of one photo are not read: each report holds half a megabyte of pictures."""
+FACES_AT_ONCE = 4 * BATCH
+"""So many faces are restored and read together, at most."""
+MOST_WAITING = 32
+"""So many photos, at most, wait for others to be read together with."""
+MOST_PIXELS_WAITING = 50_000_000
+"""So many pixels, at most, are kept of the photos that wait."""
+
+
+@dataclass
+class _Waiting:
+    """A photo that was looked at and waits for its ages."""
+
+    name: str
+    found: tuple[FoundFace, ...] = ()
+    error: str | None = None
+    photo: Photo | None = None
 
 
 class AgePipeline:
     """Tells the age of every face in a photo.
 
+    Each stage is given by name, or as an object with its room's interface. Threads can share a pipeline; after
+    ``fork``, a child can go on with its parent's.
+
     Args:
-        detector: "auto" (YuNet, else dlib), "yunet", "dlib", or "none": the picture is a face.
+        detector: "auto" (the best that is there), "yunet", "dlib", "none": the picture is a face, and what else
+            ``faces.detect`` names; or a ``faces.detect.Detector``.
         box: where the face is, in photo pixels; overrules ``detector``.
-        landmarks: "dlib" (68 points), "detector" (what the detector gave) or "fan".
+        landmarks: "dlib" (68 points), "detector" (what the detector gave) or "fan"; or a
+            ``faces.landmarks.Landmarker``.
         occlusion: tells what is hidden in an aligned face.
-        restorer: fills what is hidden before the age is read.
-        network: the age network.
-        threads: for the networks; None = all cores.
+        restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
+            name or path (see ``store``), or a ``restoration.restore.Restorer``.
+        network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.
+        threads: for the networks and OpenCV, see ``runtime.thread_count``. OpenCV has one number for the whole process.
         yunet: the YuNet detector's ONNX file.
 
     Raises:
-        ModelFileError: a network's file is missing or isn't the pinned one.
-        OptionError: landmarks "detector" with a detector that gives none.
+        ModelFileError: a network's file is missing, isn't the pinned one, or does another job.
+        OptionError: a name that isn't known, or landmarks "detector" with a detector that gives none.
 
     Example:
         >>> from spiralage import AgePipeline
@@ -52,19 +77,20 @@ class AgePipeline:
     def __init__(
         self,
         *,
-        detector: DetectorName = "auto",
+        detector: DetectorName | Detector = "auto",
         box: Box | None = None,
-        landmarks: LandmarkerName = "dlib",
+        landmarks: LandmarkerName | Landmarker = "dlib",
         occlusion: FindOcclusion = find_occlusion,
-        restorer: RestorerName = DEFAULT_RESTORER,
-        network: str = DEFAULT_NETWORK,
+        restorer: str | Path | Restorer = DEFAULT_RESTORER,
+        network: str | Path | Estimator = DEFAULT_NETWORK,
         threads: int | None = None,
         yunet: Path | None = None,
     ) -> None:
+        threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
         self._find_occlusion = occlusion
-        self._restorer = make_restorer(restorer, threads=threads)
-        self._estimator = AgeEstimator(network, threads=threads)
+        self._restorer = make_restorer(restorer, threads=threads) if isinstance(restorer, str | Path) else restorer
+        self._estimator = AgeEstimator(network, threads=threads) if isinstance(network, str | Path) else network
 
     def estimate(self, photo: PhotoLike) -> tuple[FaceReport, ...]:
         """Every face in a photo, with all steps from the photo to the age.
@@ -77,33 +103,93 @@ class AgePipeline:
 
         Raises:
             PhotoError: the photo can't be read.
+            NetworkError: a network gave no answer.
         """
-        photo = as_photo(photo)
-        found = self._finder.find(photo, most=MOST_FACES)
-        if not found:
-            return ()
-        aligned = [one.aligned for one in found]
-        occlusions = [self._find_occlusion(crop) for crop in aligned]
-        restorations = restore(self._restorer, aligned, occlusions)
-        ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
-        return tuple(map(FaceReport, [one.face for one in found], aligned, occlusions, restorations, ages))
+        return self._read(self._finder.find(as_photo(photo), most=MOST_FACES))
+
+    def estimate_many(
+        self, photos: Iterable[PhotoLike | FolderError], *, keep_photos: bool = False
+    ) -> Iterator[PhotoReport]:
+        """A report for each photo, in order, as they come; one that fails, however, is a report that says why.
+
+        Faces of several photos are restored and read together: at most ``FACES_AT_ONCE`` faces and ``MOST_WAITING``
+        photos at a time.
+
+        Args:
+            photos: whatever ``estimate`` takes; a folder that can't be searched becomes a report, too.
+            keep_photos: keep the pixels, for reports that picture them.
+
+        Example:
+            >>> import numpy as np
+            >>> reports = AgePipeline(detector="dlib").estimate_many([np.zeros((64, 64, 3), np.uint8), "missing.jpg"])
+            >>> [(report.image, report.error) for report in reports]
+            [('photo', None), ('missing.jpg', 'missing.jpg: no such file; check the path')]
+        """
+        waiting: list[_Waiting] = []
+        for photo in photos:
+            waiting.append(self._look_at(photo, keep_photos))
+            faces = sum(len(one.found) for one in waiting)
+            pixels = sum(one.photo.pixels.size // 3 for one in waiting if one.photo is not None)
+            full = faces >= BATCH or len(waiting) >= MOST_WAITING or pixels >= MOST_PIXELS_WAITING
+            if full or not faces:  # nobody waits for faces that aren't there
+                yield from self._reports(waiting)
+                waiting = []
+        yield from self._reports(waiting)
 
     def estimate_each(
         self, photos: Iterable[Path | FolderError], *, keep_photos: bool = False
     ) -> Iterator[PhotoReport]:
-        """A report for each photo; one that can't be read is a report that says why.
+        """``estimate_many`` for paths, as ``image_io.list_pictures`` yields them."""
+        return self.estimate_many(photos, keep_photos=keep_photos)
 
-        Args:
-            photos: paths, as ``image_io.list_pictures`` yields them.
-            keep_photos: keep the pixels, for reports that picture them.
-        """
-        for path in photos:
-            if isinstance(path, FolderError):
-                yield PhotoReport(str(path.path), error=str(path))
-                continue
-            try:
-                photo = load_photo(path)
-                faces = self.estimate(photo)
-                yield PhotoReport(str(path), faces, photo=photo if keep_photos else None)
-            except InputError as error:
-                yield PhotoReport(str(path), error=str(error))
+    def _look_at(self, photo: PhotoLike | FolderError, keep: bool) -> _Waiting:
+        """The faces in a photo, or why there are none."""
+        if isinstance(photo, FolderError):
+            return _Waiting(str(photo.path), error=str(photo))
+        name = str(photo) if isinstance(photo, str | Path) else getattr(photo, "name", None) or "photo"
+        try:
+            read = as_photo(photo)
+            return _Waiting(name, self._finder.find(read, most=MOST_FACES), photo=read if keep else None)
+        except Exception as error:  # whatever it is, it is this photo's alone
+            return _Waiting(name, error=told(error))
+
+    def _reports(self, waiting: Sequence[_Waiting]) -> Iterator[PhotoReport]:
+        """The reports of photos that were looked at, all faces read together."""
+        faces = [face for one in waiting for face in one.found]
+        try:
+            read = iter(self._read(faces))
+            answers = [tuple(next(read) for _ in one.found) for one in waiting]
+        except Exception as error:
+            if sum(bool(one.found) for one in waiting) > 1:  # only whose fault it is has the error
+                for one in waiting:
+                    yield from self._reports([one])
+                return
+            waiting = [_Waiting(one.name, error=one.error or told(error)) for one in waiting]
+            answers = [()] * len(waiting)
+        for one, answer in zip(waiting, answers, strict=True):
+            yield PhotoReport(one.name, answer, one.error, one.photo)
+
+    def _read(self, found: Sequence[FoundFace]) -> tuple[FaceReport, ...]:
+        """The way of found faces: occlusion → restoration → age."""
+        reports: list[FaceReport] = []
+        for start in range(0, len(found), FACES_AT_ONCE):
+            some = found[start : start + FACES_AT_ONCE]
+            aligned = [one.aligned for one in some]
+            occlusions = [self._find_occlusion(crop) for crop in aligned]
+            restorations = restore(self._restorer, aligned, occlusions)
+            ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
+            reports += map(FaceReport, [one.face for one in some], aligned, occlusions, restorations, ages)
+        return tuple(reports)
+
+
+def told(error: Exception) -> str:
+    """What a row says of an error: one line; of one that wasn't foreseen, what it is and how to report it.
+
+    >>> told(KeyError("x"))
+    "KeyError: 'x'; please report it with the photo's format and size (spiralage 0.1.0)"
+    """
+    if isinstance(error, SpiralageError):
+        return str(error)
+    message = " ".join(str(error).split())[:200]
+    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{said}; please report it with the photo's format and size (spiralage {__version__})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -31,10 +32,8 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def hardware(device: str = "cpu") -> str:
     """The processor, or the GPU for device "cuda", in a few words."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_name()
+    if device == "cuda":  # who computes on a GPU has PyTorch loaded
+        return str(sys.modules["torch"].cuda.get_device_name())
     return f"{_processor()}, {os.cpu_count()} cores"
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -151,7 +152,9 @@ class OpenVINOSession(Session):
 
 
 def _no_model(error: Exception) -> ModelFileError:
-    return ModelFileError(f"not an ONNX model that can be run ({str(error).splitlines()[0]}); export or install it again")
+    return ModelFileError(
+        f"not an ONNX model that can be run ({str(error).splitlines()[0]}); export or install it again"
+    )
 
 
 SIGNATURES: dict[Kind, tuple[dict[str, Port], tuple[str, Port]]] = {
@@ -178,9 +181,7 @@ def check_signature(session: Session, kind: Kind, name: str) -> None:
             )
 
 
-def open_session(
-    name: str | Path | StoredFile, threads: int | None = None, engine: Engine | None = None
-) -> Session:
+def open_session(name: str | Path | StoredFile, threads: int | None = None, engine: Engine | None = None) -> Session:
     """The process's session for a network's file, loaded at first use.
 
     Args:
@@ -231,6 +232,17 @@ def thread_count(threads: int | None = None) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
         raise OptionError(f"the number of threads must be a whole number from 1 to {most}, got {threads!r}")
     return threads
+
+
+def use_threads(threads: int | None = None) -> int:
+    """Set how many threads OpenCV works with in this process, as ``thread_count`` says, and return it.
+
+    OpenCV has one number for the whole process: what was asked for last counts.
+    """
+    count = thread_count(threads)
+    if cv2.getNumThreads() != count:
+        cv2.setNumThreads(count)
+    return count
 
 
 MOST_BY_DEFAULT = 8

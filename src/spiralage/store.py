@@ -172,7 +172,7 @@ def _at_path(path: Path, kinds: tuple[Kind, ...]) -> StoredNetwork | None:
             if not path.is_file():
                 raise ModelFileError(f"{path}: no such file; check the path")
             return _in_folder(path.parent, _without_part(path.stem, kinds), kinds, whole=path)
-        return _in_folder(path.parent, path.name, kinds) if path.parent != Path(".") else None
+        return _in_folder(path.parent, path.name, kinds) if path.parent != Path() else None
     except (OSError, ValueError) as error:  # a name that is too long, or has a null in it
         raise ModelFileError(f"{str(path)[:80]!r}: can't be looked up ({error}); check the path") from error
 

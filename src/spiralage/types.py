@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from spiralage.age.distribution import MAX_AGE, age_std, central_interval, expected_age, p_at_least
+from spiralage.distribution import MAX_AGE, age_std, central_interval, expected_age, p_at_least
 
 CROP_SIZE = 256
 """Side of an aligned crop in pixels."""

@@ -13,7 +13,7 @@ from synthetic import age_recipe, drawn_crop, imagine_recipe, slice_recipe, use_
 from torch import Tensor
 
 from spiralage import weights
-from spiralage.age.distribution import expected_age
+from spiralage.distribution import expected_age
 from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import MODULATION, Kind, age_onnx, enter, export_run, imagine_onnx, torch_weights

@@ -11,17 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from spiralage import weights
-from spiralage.age.distribution import expected_age
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
 from spiralage.datasets import utkface
 from spiralage.datasets.crops import align_largest
+from spiralage.distribution import expected_age
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import torch_weights
 from spiralage.faces.find import make_finder
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
-from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
 from spiralage.restoration.restore import Imaginer
+from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, load_recipe
 from spiralage.training.restorers import TorchSliceGenerator
 from spiralage.training.tasks.age import build_age_network

@@ -8,7 +8,15 @@ import torch
 from torch.nn import functional as F
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, margin_mask
-from spiralage.restoration.slice_generator import Modulation, batches, in_frame, padded, to_crops, walk_spiral, windows_of
+from spiralage.restoration.slice_generator import (
+    Modulation,
+    batches,
+    in_frame,
+    padded,
+    to_crops,
+    walk_spiral,
+    windows_of,
+)
 from spiralage.restoration.spiral import Step, spiral
 from spiralage.runtime import BATCH
 from spiralage.types import Floats, Mask, Pixels

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, largest_window, margin_mask
-from spiralage.restoration.slice_generator import Modulation, in_frame
 from spiralage.restoration.restore import Spiral, fill_hidden
+from spiralage.restoration.slice_generator import Modulation, in_frame
 from spiralage.restoration.spiral import spiral
 from spiralage.runtime import BATCH
 from spiralage.types import Floats, Mask, Pixels

@@ -15,9 +15,10 @@ from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
 from spiralage.restoration import slice_generator
-from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
+from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.runtime import BATCH, Engine, Session, load_session
+from spiralage.store import StoredFile
 from spiralage.training.loop import make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
@@ -55,18 +56,18 @@ def models(runs: Path) -> dict[str, bytes]:
     return {"imagine": imagine_onnx(load_imaginer(runs / "tiny-imagine")[1]), **slices}
 
 
-def torch_painter(runs: Path) -> TorchSliceGenerator:
+def torch_generator(runs: Path) -> TorchSliceGenerator:
     made, gan = load_slice_gan(runs / "tiny-slices")
     return TorchSliceGenerator(gan, made.network.size)
 
 
-def onnx_painter(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, engine: Engine) -> OnnxSliceGenerator:
+def onnx_generator(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, engine: Engine) -> OnnxSliceGenerator:
     """The shipped generator's own code, with these models."""
 
-    def open_session(name: str, threads: int | None, engine: Engine) -> Session:
-        return load_session(models[name], threads, engine)
+    def open_session(file: StoredFile, threads: int | None, engine: Engine) -> Session:
+        return load_session(models[file.name], threads, engine)
 
-    monkeypatch.setattr(generator, "open_session", open_session)
+    monkeypatch.setattr(slice_generator, "open_session", open_session)
     return OnnxSliceGenerator(threads=1, engine=engine)
 
 
@@ -83,7 +84,7 @@ def assert_same_slices(expected: TorchSliceGenerator, found: OnnxSliceGenerator,
             assert np.abs(one - two).max() <= tolerance * max(1, np.abs(one).max())
         for imaginary, beside in STRIPS:
             strips = pictures(2, imaginary), pictures(3, beside)
-            one, two = expected.paint(*strips, modulations[0]), found.paint(*strips, modulations[1])
+            one, two = expected.generate(*strips, modulations[0]), found.generate(*strips, modulations[1])
             assert one.shape == two.shape == (2, 3, *imaginary)
             assert two.dtype == np.float32
             assert np.ptp(one) > 0.2  # else agreeing would say little
@@ -117,31 +118,31 @@ def test_an_unfinished_run_is_refused(runs: Path, tmp_path: Path, missing: str) 
 
 
 def test_slices_of_any_shape_are_painted(runs: Path) -> None:
-    found = torch_painter(runs)
+    found = torch_generator(runs)
     modulation = found.context(pictures(1, (1, 1), 1))
     assert [part.shape[1:] for part in modulation] == [(8, 8, 8)] * 2 + [(4, 16, 16)] * 2
     for imaginary, beside in STRIPS:
-        strip = found.paint(pictures(2, imaginary, 1), pictures(3, beside, 1), modulation)
+        strip = found.generate(pictures(2, imaginary, 1), pictures(3, beside, 1), modulation)
         assert strip.shape == (1, 3, *imaginary)
         assert 0 <= strip.min() < strip.max() <= 1
 
 
 def test_the_strip_beside_and_the_window_matter(runs: Path) -> None:
-    found, imaginary = torch_painter(runs), pictures(2, (16, 40))
+    found, imaginary = torch_generator(runs), pictures(2, (16, 40))
     usual, other = (found.context(pictures(seed, (32, 32)) ** power) for seed, power in ((1, 1), (5, 4)))
     beside = pictures(3, (16, 40))
-    strip = found.paint(imaginary, beside, usual)
-    assert np.abs(strip - found.paint(imaginary, beside**4, usual)).max() > 10 * EXACT
-    assert np.abs(strip - found.paint(imaginary, beside, other)).max() > 10 * EXACT
+    strip = found.generate(imaginary, beside, usual)
+    assert np.abs(strip - found.generate(imaginary, beside**4, usual)).max() > 10 * EXACT
+    assert np.abs(strip - found.generate(imaginary, beside, other)).max() > 10 * EXACT
 
 
 def test_the_smallest_slices_are_painted_the_same(
     runs: Path, models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small window near a corner: its first slices are no larger than a pixel of the features."""
-    both = torch_painter(runs), onnx_painter(models, monkeypatch, "onnxruntime")
+    both = torch_generator(runs), onnx_generator(models, monkeypatch, "onnxruntime")
     one, two = (
-        each.paint(pictures(2, (2, 4)), pictures(3, (4, 4)), each.context(pictures(1, (4, 4)))) for each in both
+        each.generate(pictures(2, (2, 4)), pictures(3, (4, 4)), each.context(pictures(1, (4, 4)))) for each in both
     )
     assert one.shape == two.shape == (2, 3, 2, 4)
     assert np.abs(one - two).max() <= EXACT
@@ -150,7 +151,7 @@ def test_the_smallest_slices_are_painted_the_same(
 def test_it_paints_the_same_in_onnx_runtime(
     runs: Path, models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_same_slices(torch_painter(runs), onnx_painter(models, monkeypatch, "onnxruntime"), EXACT)
+    assert_same_slices(torch_generator(runs), onnx_generator(models, monkeypatch, "onnxruntime"), EXACT)
 
 
 @pytest.mark.parametrize(("engine", "tolerance"), [("openvino", EXACT), ("openvino-bf16", BFLOAT16)])
@@ -158,7 +159,7 @@ def test_it_paints_the_same_in_openvino(
     runs: Path, models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, engine: Engine, tolerance: float
 ) -> None:
     pytest.importorskip("openvino")
-    assert_same_slices(torch_painter(runs), onnx_painter(models, monkeypatch, engine), tolerance)
+    assert_same_slices(torch_generator(runs), onnx_generator(models, monkeypatch, engine), tolerance)
 
 
 class SameNoise(Imaginer):
@@ -188,7 +189,7 @@ def test_it_imagines_the_same_in_onnx_runtime(runs: Path, models: dict[str, byte
 def test_it_restores_as_the_exported_networks_do(
     runs: Path, models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported = Spiral(SameNoise(models["imagine"], 0), onnx_painter(models, monkeypatch, "onnxruntime"))
+    exported = Spiral(SameNoise(models["imagine"], 0), onnx_generator(models, monkeypatch, "onnxruntime"))
     windows = PAPER_WINDOW, edge_window(np.random.default_rng(0)), Window(21, 130, 77, 91)
     hidden = np.stack([*map(margin_mask, windows), np.ones((256, 256), np.bool_)])
     crops = some_faces(len(hidden))
@@ -230,7 +231,7 @@ def test_a_face_is_restored_the_same_alone_and_in_a_batch(runs: Path) -> None:
 
 
 def test_the_modulation_is_float32_arrays(runs: Path) -> None:
-    modulation: Modulation = torch_painter(runs).context(pictures(1, (32, 32)))
+    modulation: Modulation = torch_generator(runs).context(pictures(1, (32, 32)))
     assert len(modulation) == 4
     assert all(isinstance(part, np.ndarray) and part.dtype == np.float32 for part in modulation)
     assert not any(isinstance(part, torch.Tensor) for part in modulation)

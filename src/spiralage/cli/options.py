@@ -52,7 +52,7 @@ def need_train_extra() -> None:
 
 
 def set_threads(threads: int | None) -> None:
-    import torch
+    """Set PyTorch's number of threads, if one is given."""
+    from spiralage.training.threads import set_threads as set_them
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    set_them(threads)

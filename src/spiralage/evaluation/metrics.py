@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from spiralage.age.distribution import central_interval
+from spiralage.distribution import central_interval
 
 Numbers = npt.NDArray[np.float64]
 

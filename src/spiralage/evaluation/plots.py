@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # no pyplot: no display, no global state
 
-from spiralage.age.distribution import expected_age
+from spiralage.distribution import expected_age
 from spiralage.evaluation.metrics import cumulative_probability, cumulative_score
 from spiralage.evaluation.protocols.lopo import Predictions
 from spiralage.files import write_bytes

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
+from spiralage.distribution import expected_age
 from spiralage.evaluation.metrics import (
     bootstrap_mae,
     cumulative_probability,

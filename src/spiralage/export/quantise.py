@@ -23,8 +23,8 @@ from spiralage.errors import DatasetError, OptionError
 from spiralage.export.onnx import enter
 from spiralage.files import write_bytes
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
-from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
+from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
 from spiralage.runtime import INT8, Inputs
 from spiralage.types import Floats, Mask, Pixels
 

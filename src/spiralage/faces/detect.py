@@ -16,6 +16,7 @@ from spiralage.errors import ModelFileError
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.image_io import resized
 from spiralage.model_files import YUNET, model_path
+from spiralage.native import PerThread
 from spiralage.types import Box, Face, Landmarks, Photo
 
 log = logging.getLogger("spiralage")
@@ -55,9 +56,13 @@ class YuNetDetector:
     MOST_FACES = 5000
 
     def __init__(self, model: Path | None = None) -> None:
-        path = str(model_path(YUNET, model))
+        self._path = str(model_path(YUNET, model))
+        self._nets = PerThread(self._load)  # a net remembers its picture's size, and answers one thread at a time
+        self._nets.get()
+
+    def _load(self) -> cv2.FaceDetectorYN:
         with _quiet_opencv():
-            self._net = cv2.FaceDetectorYN.create(path, "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES)
+            return cv2.FaceDetectorYN.create(self._path, "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES)
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         scale = min(1.0, self.LONGEST / max(photo.size))
@@ -66,8 +71,9 @@ class YuNetDetector:
     def _search(self, photo: Photo, scale: float) -> tuple[Face, ...]:
         pixels = resized(photo.pixels, scale)
         height, width = pixels.shape[:2]
-        self._net.setInputSize((width, height))
-        _, rows = self._net.detect(np.ascontiguousarray(pixels[..., ::-1]))  # OpenCV's nets take BGR
+        net = self._nets.get()
+        net.setInputSize((width, height))
+        _, rows = net.detect(np.ascontiguousarray(pixels[..., ::-1]))  # OpenCV's nets take BGR
         if rows is None:
             return ()
         factor = np.array([photo.size[0] / width, photo.size[1] / height])

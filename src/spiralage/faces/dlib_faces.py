@@ -9,6 +9,7 @@ import numpy as np
 
 from spiralage.image_io import resized
 from spiralage.model_files import dlib_model
+from spiralage.native import PerThread
 from spiralage.types import Box, Face, Landmarks, Photo, Pixels
 
 
@@ -25,28 +26,31 @@ class DlibDetector:
     LONGEST_CNN = 640
     SMALLEST_CNN = 32  # below it dlib's network throws, and answers nonsense from then on
 
-    @cached_property
-    def _hog(self) -> Any:
-        import dlib
-
-        return dlib.get_frontal_face_detector()
-
-    @cached_property
-    def _cnn(self) -> Any:
-        import dlib
-
-        return dlib.cnn_face_detection_model_v1(dlib_model("mmod_human_face_detector.dat"))
+    def __init__(self) -> None:
+        self._hogs, self._cnns = PerThread(_make_hog), PerThread(_make_cnn)  # both remember the picture they look at
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         pixels, scale = _at_most(photo.pixels, self.LONGEST)
         for upsample in (0, 1):
-            boxes, scores, _ = self._hog.run(pixels, upsample, 0.0)
+            boxes, scores, _ = self._hogs.get().run(pixels, upsample, 0.0)
             if boxes:
                 return _faces(zip(boxes, scores, strict=True), scale)
         pixels, scale = _at_most(photo.pixels, self.LONGEST_CNN)
         if min(pixels.shape[:2]) < self.SMALLEST_CNN:
             return ()
-        return _faces(((found.rect, found.confidence) for found in self._cnn(pixels, 0)), scale)
+        return _faces(((found.rect, found.confidence) for found in self._cnns.get()(pixels, 0)), scale)
+
+
+def _make_hog() -> Any:
+    import dlib
+
+    return dlib.get_frontal_face_detector()
+
+
+def _make_cnn() -> Any:
+    import dlib
+
+    return dlib.cnn_face_detection_model_v1(dlib_model("mmod_human_face_detector.dat"))
 
 
 def _at_most(pixels: Pixels, longest: int) -> tuple[Pixels, float]:

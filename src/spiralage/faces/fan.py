@@ -5,6 +5,7 @@ Bulat & Tzimiropoulos, "How far are we from solving the 2D & 3D face alignment p
 
 from __future__ import annotations
 
+import os
 import pickle
 from functools import cached_property
 from pathlib import Path
@@ -79,10 +80,9 @@ class FanLandmarker:
 
 
 def _checkpoints() -> Path:
-    """Where ``face-alignment`` looks for its networks."""
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    """Where ``face-alignment`` looks for its networks: torch's hub cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
 
 
 def _overlap(box: Box, photo: Photo) -> bool:

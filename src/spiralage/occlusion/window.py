@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from spiralage.types import CROP_SIZE, Mask, Occlusion
 
-
 Counts: TypeAlias = npt.NDArray[np.int16]
 
 

@@ -118,7 +118,13 @@ def extrapolate_operator(picture: Any, strip: Any, side: Side, join: Join = np.c
 
 
 def grow(
-    visible: Any, imagined: Any, window: Window, generate: Generate[Any], *, thickness: int = 32, join: Join = np.concatenate
+    visible: Any,
+    imagined: Any,
+    window: Window,
+    generate: Generate[Any],
+    *,
+    thickness: int = 32,
+    join: Join = np.concatenate,
 ) -> Iterator[tuple[Step, Any, Any]]:
     """Walk the spiral: at each step generate a slice and attach it.
 

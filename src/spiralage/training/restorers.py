@@ -12,8 +12,8 @@ from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, context_view
-from spiralage.restoration.slice_generator import Modulation
 from spiralage.restoration.restore import Spiral
+from spiralage.restoration.slice_generator import Modulation
 from spiralage.runtime import BATCH
 from spiralage.training.loop import WEIGHTS
 from spiralage.training.tasks.imagine import load_imaginer

@@ -96,9 +96,7 @@ def read_file(path: Traversable, pinned: str | None) -> bytes:
         raise ModelFileError(f"{path}: can't be read ({error.strerror}); {_remedy(path)}") from error
     found = hashlib.sha256(data).hexdigest()
     if pinned is not None and found != pinned:
-        raise ModelFileError(
-            f"{path}: SHA-256 is {found[:12]}…, the manifest says {pinned[:12]}…; {_remedy(path)}"
-        )
+        raise ModelFileError(f"{path}: SHA-256 is {found[:12]}…, the manifest says {pinned[:12]}…; {_remedy(path)}")
     return data
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Split
+from spiralage.distribution import expected_age
 from spiralage.evaluation.conditions import all_conditions, pictures_under
 from spiralage.evaluation.metrics import cumulative_score, interval_coverage, mean_absolute_error
 from spiralage.files import write_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from spiralage.age.distribution import MAX_AGE
+from spiralage.distribution import MAX_AGE
 
 CLASSES = MAX_AGE + 1
 """One logit for each of the ages 0…100."""

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, cast
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from spiralage.age.distribution import MAX_AGE
+from spiralage.distribution import MAX_AGE
 
 VGGName: TypeAlias = Literal["vgg16", "vgg19"]
 

@@ -15,10 +15,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
+from spiralage.distribution import expected_age
 from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork

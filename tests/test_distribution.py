@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spiralage.age.distribution import AGES, age_std, central_interval, expected_age, p_at_least
+from spiralage.distribution import AGES, age_std, central_interval, expected_age, p_at_least
 
 Probabilities = np.ndarray
 
