@@ -99,7 +99,7 @@ def test_clear_errors() -> None:
         AgePipeline(detector="dlib").estimate("missing.jpg")
     with pytest.raises(PhotoError, match=r"shape \(8, 8, 5\)"):
         AgePipeline(detector="dlib").estimate(np.zeros((8, 8, 5)))
-    with pytest.raises(ModelFileError, match="no network 'nonsense'.*there are best"):
+    with pytest.raises(ModelFileError, match=r"no network 'nonsense'.*there are best"):
         AgePipeline(detector="dlib", network="nonsense")
     with pytest.raises(OptionError, match="gives no landmarks"):
         AgePipeline(detector="dlib", landmarks="detector")

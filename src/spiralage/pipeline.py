@@ -146,9 +146,10 @@ class AgePipeline:
         """The faces in a photo, or why there are none."""
         if isinstance(photo, FolderError):
             return _Waiting(str(photo.path), error=str(photo))
-        name = str(photo) if isinstance(photo, str | Path) else getattr(photo, "name", None) or "photo"
+        name = str(photo) if isinstance(photo, str | Path) else "photo"
         try:
             read = as_photo(photo)
+            name = name if isinstance(photo, str | Path) else read.name
             return _Waiting(name, self._finder.find(read, most=MOST_FACES), photo=read if keep else None)
         except Exception as error:  # whatever it is, it is this photo's alone
             return _Waiting(name, error=told(error))
