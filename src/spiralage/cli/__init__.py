@@ -55,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     True
     """
     console.log_to_stderr()
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        make_app(arguments)(args=arguments, prog_name="spiralage")
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        console.flush_out()
     except SpiralageError as error:
         console.complain(str(error))
         return 1
@@ -68,8 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return console.INTERRUPTED
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        make_app(arguments)(args=arguments, prog_name="spiralage")
     except SystemExit as done:  # how typer ends a command, well or not
         return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except OSError as error:
+        if arguments and "--help" not in arguments:
+            raise
+        raise console.StdoutError(error) from error  # typer's help
     return 0
 
 

@@ -50,7 +50,17 @@ def write_out(text: str) -> None:
         raise StdoutError(None)
     try:
         sys.stdout.write(text)
-        sys.stdout.flush()
+    except OSError as error:
+        _drop_what_is_left()
+        raise StdoutError(error) from error
+    flush_out()
+
+
+def flush_out() -> None:
+    """What waits to be printed on stdout goes out now; raises StdoutError."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as error:
         _drop_what_is_left()
         raise StdoutError(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -36,12 +37,22 @@ class TerminalTable:
 
     def close(self) -> None:
         """Print the table."""
+        text = _LikeStdout()
         # Where nobody watches there is no edge to wrap names at.
-        watched = sys.stdout is not None and sys.stdout.isatty()
-        console = Console(highlight=False, width=None if watched else WIDEST)
-        with console.capture() as captured:
-            console.print(make_table(self._records, self._at_least, console.encoding))
-        self._write(captured.get())
+        console = Console(file=text, highlight=False, width=None if text.isatty() else WIDEST)
+        console.print(make_table(self._records, self._at_least, console.encoding))
+        self._write(text.getvalue())
+
+
+class _LikeStdout(io.StringIO):
+    """Takes text that is laid out and coloured for stdout, without writing it there yet."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return sys.stdout is not None and sys.stdout.isatty()
 
 
 def make_table(records: Sequence[PhotoRecord], at_least: Sequence[int] = (), encoding: str = "utf-8") -> Table:
@@ -52,7 +63,7 @@ def make_table(records: Sequence[PhotoRecord], at_least: Sequence[int] = (), enc
 
     table = Table()
     for title in ("photo", "face", "age", "± std", f"{LEVEL:.0%} interval", "hidden", *(f"P(≥ {t})" for t in at_least)):
-        table.add_column(cell(title))
+        table.add_column(cell(title), overflow="fold")
     for record in records:
         if not record["faces"]:
             table.add_row(cell(record["image"]), "error" if record["error"] else "no face")
