@@ -4,10 +4,13 @@ import hashlib
 import importlib.util
 import logging
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pooch
 import pytest
 
@@ -50,7 +53,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and no folder of the user's."""
     monkeypatch.delenv("SPIRALAGE_MODELS", raising=False)
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda project: str(tmp_path / "cache" / project))
     return tmp_path / "cache" / "spiralage"
 
 
@@ -187,3 +190,52 @@ def test_dlibs_models_without_their_package(monkeypatch: pytest.MonkeyPatch) -> 
         assert extra[1] in project["optional-dependencies"]
     else:
         assert re.search("face[-_]recognition[-_]models", str(caught.value))
+
+
+@pytest.mark.parametrize("home", ["a file", "read-only", "~", "none"])
+def test_without_a_cache_that_can_be_written_a_file_is_fetched_all_the_same(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, home: str
+) -> None:
+    def refuse(**options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "file").write_bytes(b"")
+    if home == "read-only":  # root writes anywhere: let the attempt fail as it does for others
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+
+    def homeless(project: str) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    folder = {"a file": str(tmp_path / "file" / "spiralage"), "~": "~/.cache/spiralage"}.get(home)
+    if folder is not None:
+        monkeypatch.setattr(platformdirs, "user_cache_dir", lambda project: folder)
+    if home == "none":
+        monkeypatch.setattr(platformdirs, "user_cache_dir", homeless)
+    monkeypatch.chdir(tmp_path)
+    path = model_path(PINNED)
+    assert path.read_bytes() == CONTENT
+    assert model_path(PINNED) == path
+    assert not list(tmp_path.glob("~*"))  # no folder of that name
+    (line,) = {record.getMessage() for record in caplog.records}
+    assert "can't be written" in line
+    assert "SPIRALAGE_MODELS" in line
+
+
+def test_folders_that_may_not_be_searched_have_nothing(
+    cache: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(cache)
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(cache))
+    assert model_path(PINNED).read_bytes() == CONTENT
+    assert len(network.asked) == 1
+
+
+def test_pooch_is_loaded_only_to_fetch() -> None:
+    code = "import sys, spiralage.model_files; print({'pooch', 'requests', 'platformdirs'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -6,18 +6,22 @@ network. Wherever a file comes from, its SHA-256 must be the pinned one.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import logging
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-
-import pooch
 
 from spiralage.errors import ModelFileError
 from spiralage.files import sha256_of
 
 DOWNLOAD_TIMEOUT_S = 10
+
+log = logging.getLogger("spiralage")
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,15 @@ FACERES_WEIGHTS = ModelFile(
 )
 
 
-def cache_folder() -> Path:
-    """The user's cache folder for model files."""
-    return Path(pooch.os_cache("spiralage"))
+def cache_folder() -> Path | None:
+    """The user's cache folder for model files; None where the user has no home to put it in."""
+    import platformdirs  # what isn't needed by most runs isn't loaded by them
+
+    try:
+        folder = Path(platformdirs.user_cache_dir("spiralage"))
+    except RuntimeError:  # no home; older versions of the library give "~/.cache"
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def model_path(file: ModelFile, given: Path | None = None, *, download: bool = True) -> Path:
@@ -78,32 +88,56 @@ def model_path(file: ModelFile, given: Path | None = None, *, download: bool = T
     if given is not None:
         return _checked(given, file)
     folder = os.environ.get("SPIRALAGE_MODELS")
-    if folder and (Path(folder) / file.name).is_file():
+    if folder and _is_file(Path(folder) / file.name):
         return _checked(Path(folder) / file.name, file)
-    cached = cache_folder() / file.name
-    if cached.is_file() and sha256_of(cached) == file.sha256:
-        return cached
+    cache = cache_folder()
+    if cache is not None and _has(cache, file):
+        return cache / file.name
     if not download:
-        raise ModelFileError(f"{file.name} is neither in SPIRALAGE_MODELS nor in {cache_folder()}")
-    return _fetch(file)
+        raise ModelFileError(
+            f"{file.name} is neither in SPIRALAGE_MODELS nor in {cache or 'a cache: there is no home'}"
+        )
+    return _fetch(file, cache)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file, as far as this user may know."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _has(folder: Path, file: ModelFile) -> bool:
+    try:
+        return _is_file(folder / file.name) and sha256_of(folder / file.name) == file.sha256
+    except OSError:  # it is there and can't be read
+        return False
 
 
 def _checked(path: Path, file: ModelFile) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise ModelFileError(f"{path}: no such model file; check the path")
-    found = sha256_of(path)
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise ModelFileError(f"{path}: can't be read ({error.strerror}); check its permissions") from error
     if found != file.sha256:
         raise ModelFileError(f"{path}: SHA-256 is {found[:12]}…, not {file.sha256[:12]}… as pinned; fetch it again")
     return path
 
 
-def _fetch(file: ModelFile) -> Path:
+def _fetch(file: ModelFile, cache: Path | None) -> Path:
+    import pooch
+
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.ERROR)  # the caller says what happened, once
     try:
         downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_S)
-        found = pooch.retrieve(file.url, file.sha256, fname=file.name, path=cache_folder(), downloader=downloader)
+        obstacle = _why_not_writable(cache)
+        folder = cache if cache is not None and obstacle is None else _passing_folder()
+        path = Path(pooch.retrieve(file.url, file.sha256, fname=file.name, path=folder, downloader=downloader))
     except Exception as error:  # requests, urllib3, a full disk, a wrong hash: all mean "not to be had"
         reason = " ".join(str(error).split())[:80]
         raise ModelFileError(
@@ -112,7 +146,34 @@ def _fetch(file: ModelFile) -> Path:
         ) from error
     finally:
         logger.setLevel(level)
-    return Path(found)
+    if obstacle is not None:
+        log.warning(
+            "%s: can't be written (%s), so %s is fetched anew every time; "
+            "put it into a folder and set SPIRALAGE_MODELS to that folder",
+            cache or "the cache",
+            obstacle,
+            file.name,
+        )
+    return path
+
+
+def _why_not_writable(cache: Path | None) -> str | None:
+    if cache is None:
+        return "there is no home"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+@lru_cache(maxsize=1)
+def _passing_folder() -> Path:
+    """A folder that is gone when the program ends."""
+    folder = tempfile.mkdtemp(prefix="spiralage-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def dlib_model(name: str) -> str:

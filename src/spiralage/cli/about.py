@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ def demo(
     from spiralage.demo import run_demo
     from spiralage.report.table import TerminalTable
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its cache of fonts is no user's concern
     done = run_demo(output, detector=detector, threads=threads)
     table = TerminalTable(write_out, at_least=[18])
     for caption, report in done.steps:
