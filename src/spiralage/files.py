@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spiralage.errors import OutputError
+from spiralage.text import file_bytes
 
 _OWN_DESCRIPTORS = ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd")
 _MOST_LINKS = 40
@@ -78,11 +79,15 @@ class GrowingFile:
                 self._file = os.fdopen(_open_as_it_is(place.path), "wb", buffering=0)
 
     def write(self, data: bytes) -> None:
-        """Add ``data`` at the end."""
+        """Add ``data`` at the end; after an error the file is closed."""
         with _output_errors(self._path):
             left = memoryview(data)
-            while left:
-                left = left[self._file.write(left) or 0 :]
+            try:
+                while left:
+                    left = left[self._file.write(left) or 0 :]
+            except OSError:
+                self._file.close()
+                raise
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -132,7 +137,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as a whole, UTF-8 with bare newlines; raises OutputError."""
-    write_bytes(path, text.encode(errors="surrogateescape"))  # file names need not be UTF-8
+    write_bytes(path, file_bytes(text))
 
 
 def sha256_of(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 import unicodedata
 
 OTHER_SIGNS = {
@@ -38,8 +37,15 @@ def printable(name: str) -> str:
     >>> printable("a\x1b[31m\u202egpj.exe")
     'a\\x1b[31m\\u202egpj.exe'
     """
-    text = os.fsencode(name).decode("utf-8", errors="replace") if _has_surrogates(name) else name
-    return "".join(_escaped(sign) if _is_unsafe(sign) else sign for sign in text)
+    return "".join(map(_printable_sign, name))
+
+
+def file_bytes(text: str) -> bytes:
+    """A text as UTF-8 for a file; file names that aren't UTF-8 keep their bytes."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a sign, as Windows allows in names
+        return text.encode(errors="surrogatepass")
 
 
 def shown_in(encoding: str, text: str) -> str:
@@ -51,12 +57,11 @@ def shown_in(encoding: str, text: str) -> str:
     return text.encode(encoding, errors=ANOTHER_SIGN).decode(encoding)
 
 
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= sign <= "\udfff" for sign in text)
-
-
-def _is_unsafe(sign: str) -> bool:
-    return unicodedata.category(sign) in ("Cc", "Cf", "Zl", "Zp", "Cs") and sign not in _JOINERS
+def _printable_sign(sign: str) -> str:
+    category = unicodedata.category(sign)
+    if category == "Cs":  # Python's stand-in for a byte that isn't UTF-8
+        return "\ufffd"
+    return _escaped(sign) if category in ("Cc", "Cf", "Zl", "Zp") and sign not in _JOINERS else sign
 
 
 def _escaped(sign: str) -> str:

@@ -6,9 +6,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from spiralage.files import GrowingFile
 from spiralage.report.records import photo_record
+from spiralage.text import file_bytes
 from spiralage.types import FaceReport, PhotoReport
 
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -63,8 +65,11 @@ class CsvFile:
 
     def _write(self, row: Mapping[str, object]) -> None:
         buffer = io.StringIO()
-        csv.DictWriter(buffer, self._columns, restval="", lineterminator="\n").writerow(row)
-        self._file.write(buffer.getvalue().encode(errors="surrogateescape"))
+        # Python before 3.13 leaves a carriage return bare, where readers end the row.
+        odd = any("\r" in str(value) for value in row.values())
+        quoting: Literal[0, 1] = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+        csv.DictWriter(buffer, self._columns, restval="", lineterminator="\n", quoting=quoting).writerow(row)
+        self._file.write(file_bytes(buffer.getvalue()))
 
 
 def safe_cell(text: str) -> str:
