@@ -8,15 +8,12 @@ which all ways take turns, so that a slow minute of the machine slows them all.
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spiralage import weights
 from spiralage.demo import portrait
+from spiralage.evaluation.results import SpeedRow, write_rows
 from spiralage.export.import_weights import import_weights
 from spiralage.export.quantise import NETWORKS
 from spiralage.faces.find import make_finder
@@ -77,41 +75,6 @@ class RecomputingSliceGenerator(TorchSliceGenerator):
 
 def discard(computed: Tensor) -> None:
     """A forward hook that returns nothing changes nothing."""
-
-
-@dataclass(frozen=True)
-class Speed:
-    """A row of ``results/speed.csv``.
-
-    Args:
-        way: what runs the networks, and how precisely.
-        pictures_per_s: at this batch, the median of ``rounds``.
-        ratio: to the reference at the same batch.
-        peak_mib: the most memory that a process of its own takes for this way beyond what it had before: weights, what
-            they are loaded with, activations. PyTorch itself was there before.
-        bf16_share, fp32_share: arithmetic done per second, as a part of the machine's matrix rate in either precision.
-        bf16_gflops, fp32_gflops: that rate, in 10⁹ operations per second, as PyTorch multiplies matrices.
-        most: the largest difference to the reference of any hidden pixel, in steps of 1/255.
-        psnr: to the reference, dB, over hidden pixels; infinite where nothing differs.
-    """
-
-    way: str
-    batch: int
-    threads: int
-    pictures_per_s: float
-    ratio: float
-    peak_mib: float
-    bf16_share: float
-    fp32_share: float
-    bf16_gflops: float
-    fp32_gflops: float
-    most: int
-    psnr: float
-    rounds: int
-    recipe: str
-    seed: int
-    commit: str
-    hardware: str
 
 
 def one_by_one(restorer: Restorer) -> Fill:
@@ -230,7 +193,7 @@ def difference(found: Pixels, expected: Pixels, hidden: Mask) -> tuple[int, floa
     return int(np.abs(gap).max()), float("inf") if mean == 0 else 10 * float(np.log10(255**2 / mean))
 
 
-def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHES) -> list[Speed]:
+def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHES) -> list[SpeedRow]:
     """Every way at every batch.
 
     Raises:
@@ -253,19 +216,19 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
             per_s = batch / medians[way]
             most, psnr = difference(fill(crops, hidden), expected, hidden)
             rows.append(
-                Speed(
-                    way,
-                    batch,
-                    threads,
-                    pictures_per_s=round(per_s, 2),
-                    ratio=round(medians[REFERENCE] / medians[way], 2),
-                    peak_mib=round(peak_mib(runs, threads, way, crops, hidden), 1),
-                    bf16_share=round(work * per_s / bf16, 4),
-                    fp32_share=round(work * per_s / fp32, 4),
-                    bf16_gflops=round(bf16 / 1e9, 1),
-                    fp32_gflops=round(fp32 / 1e9, 1),
+                SpeedRow(
+                    way=way,
+                    batch=batch,
+                    threads=threads,
+                    pictures_per_s=per_s,
+                    ratio=medians[REFERENCE] / medians[way],
+                    peak_mib=peak_mib(runs, threads, way, crops, hidden),
+                    bf16_share=work * per_s / bf16,
+                    fp32_share=work * per_s / fp32,
+                    bf16_gflops=bf16 / 1e9,
+                    fp32_gflops=fp32 / 1e9,
                     most=most,
-                    psnr=round(psnr, 1),
+                    psnr=psnr,
                     **whence,
                 )
             )
@@ -276,34 +239,30 @@ HEAD = """# Speed of SpiralNet
 
 Written by `make bench`: ImagineGAN and SliceGAN under the paper's mask, the shipped weights ({recipe}), {threads}
 threads, medians of {rounds} rounds, {hardware}, commit {commit}. *Share*: operations done per second, as counted for
-our walk, by the machine's measured matrix rate, {bf16_gflops} GFLOP/s in bfloat16 and {fp32_gflops} in float32. *Most*
-and *PSNR*: largest difference to the reference in 1/255, and PSNR to it, over hidden pixels. *Peak*: the most memory
-that a process of its own takes beyond PyTorch. Where the processor doesn't compute in bfloat16, OpenVINO takes float32
-and PyTorch imitates it: bfloat16's rate is then far below float32's, and shares of it mean little. int8 is compared
-with both.
+our walk, by the machine's measured matrix rate, {bf16_gflops:.1f} GFLOP/s in bfloat16 and {fp32_gflops:.1f} in float32.
+*Most* and *PSNR*: largest difference to the reference in 1/255, and PSNR to it, over hidden pixels. *Peak*: the most
+memory that a process of its own takes beyond PyTorch. Where the processor doesn't compute in bfloat16, OpenVINO takes
+float32 and PyTorch imitates it: bfloat16's rate is then far below float32's, and shares of it mean little. int8 is
+compared with both.
 
 | way | batch | pictures/s | ratio | peak MiB | bf16 share | fp32 share | most | PSNR dB |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
 """
 
 
-def page(rows: Sequence[Speed]) -> str:
+def page(rows: Sequence[SpeedRow]) -> str:
     """The rows for readers."""
     lines = [
         f"| {r.way} | {r.batch} | {r.pictures_per_s:.2f} | {r.ratio:.2f} | {r.peak_mib:.0f} | {r.bf16_share:.1%} "
         f"| {r.fp32_share:.1%} | {r.most} | {r.psnr:.1f} |"
         for r in rows
     ]
-    return HEAD.format(**asdict(rows[0])) + "\n".join(lines) + "\n"
+    return HEAD.format(**rows[0].model_dump()) + "\n".join(lines) + "\n"
 
 
-def write(rows: Sequence[Speed], folder: Path) -> None:
+def write(rows: Sequence[SpeedRow], folder: Path) -> None:
     """Write ``speed.csv`` and ``speed.md``."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Speed)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_text(folder / "speed.csv", buffer.getvalue())
+    write_rows(folder / "speed.csv", SpeedRow, rows)
     write_text(folder / "speed.md", page(rows))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import shutil
 import sys
@@ -16,6 +15,7 @@ import torch
 from spiral_runs import train_spiral
 from synthetic import drawn_crop
 
+from spiralage.evaluation.results import SpeedRow, read_rows
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.types import Mask, Pixels
 
@@ -90,12 +90,27 @@ def test_matrices_grow_until_they_take_their_time(bench: ModuleType, monkeypatch
 
 
 def test_the_tables(bench: ModuleType, tmp_path: Path) -> None:
-    row = bench.Speed(
-        "ours", 16, 2, 10.5, 2.25, 300.5, 0.125, 0.5, 3.5, 200.5, 1, 55.5, 7, "slices", 7, "0123456789ab", "A CPU"
+    row = SpeedRow(
+        way="ours",
+        batch=16,
+        threads=2,
+        pictures_per_s=10.504,
+        ratio=2.25,
+        peak_mib=300.5,
+        bf16_share=0.125,
+        fp32_share=0.5,
+        bf16_gflops=3.51,
+        fp32_gflops=200.5,
+        most=1,
+        psnr=55.5,
+        rounds=7,
+        recipe="slices",
+        seed=7,
+        commit="0123456789ab",
+        hardware="A CPU",
     )
     bench.write([row], tmp_path)
-    (line,) = csv.DictReader((tmp_path / "speed.csv").read_text(encoding="utf-8").splitlines())
-    assert (line["way"], line["batch"], line["ratio"], line["fp32_share"]) == ("ours", "16", "2.25", "0.5")
+    assert read_rows(tmp_path / "speed.csv", SpeedRow) == [row]
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert "| ours | 16 | 10.50 | 2.25 | 300 | 12.5% | 50.0% | 1 | 55.5 |" in page
     assert "3.5 GFLOP/s in bfloat16 and 200.5 in float32" in page

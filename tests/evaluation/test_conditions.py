@@ -11,15 +11,17 @@ from people import people, write_people
 from synthetic import drawn_crop, write_shard
 
 from spiralage import weights
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Crops, Indices
 from spiralage.evaluation import conditions
 from spiralage.evaluation.conditions import Condition, all_conditions, pictures_under, prepared_conditions
+from spiralage.evaluation.results import ConditionKey
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS
 from spiralage.types import Mask, Pixels
 
 HIDDEN = paper_mask().hidden
+FIRST = np.array([0])
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +33,18 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Crops:
 def under(crops: Crops) -> dict[str, Pixels]:
     """Label → all crops under the condition."""
     everything = crops.take(np.arange(len(crops)))
-    return {condition.label: condition.apply(everything) for condition in all_conditions()}
+    return {
+        condition.key.label: condition.apply(everything, np.arange(len(everything))) for condition in all_conditions()
+    }
 
 
 def test_the_order_of_the_table() -> None:
-    labels = [condition.label for condition in all_conditions()]
+    labels = [condition.key.label for condition in all_conditions()]
     restored = [f"restored {name}" for name in RESTORERS if name != "none"]
     assert labels == ["original", "masked none", "masked mean-colour", *restored]
     assert len(set(labels)) == len(labels)
-    assert all_conditions()[0].filled_by == ""
-    assert [f"{c.name} {c.filled_by}" for c in all_conditions()[1:]] == labels[1:]
+    assert all_conditions()[0].key == ConditionKey("original")
+    assert all_conditions()[2].key == ConditionKey("masked", "paper", "mean-colour")
 
 
 def test_what_is_visible_is_untouched(crops: Crops, under: dict[str, Pixels]) -> None:
@@ -68,7 +72,7 @@ def test_a_hidden_pixel_changes_nothing(crops: Crops) -> None:
     one = crops.take(np.array([0]))
     other = np.where(HIDDEN[None, :, :, None], 255 - one, one)
     for condition in all_conditions()[1:]:
-        np.testing.assert_array_equal(condition.apply(one), condition.apply(other))
+        np.testing.assert_array_equal(condition.apply(one, FIRST), condition.apply(other, FIRST))
 
 
 def test_pictures_come_in_order_and_in_batches(
@@ -89,8 +93,8 @@ def test_prepared_pictures_are_the_same_and_made_once(
         for pictures, expected in zip(prepared, under.values(), strict=True):
             np.testing.assert_array_equal(pictures, expected)
 
-        def never(condition: Condition, pictures: Pixels) -> Pixels:
-            raise AssertionError(f"{condition.label} is made again")
+        def never(condition: Condition, *_: object) -> Pixels:
+            raise AssertionError(f"{condition.key.label} is made again")
 
         monkeypatch.setattr(Condition, "apply", never)
     made = sorted(path.name.rsplit("-", 2)[0] for path in (crops.folder / "conditions").iterdir())
@@ -102,11 +106,11 @@ def test_a_failure_leaves_no_half_written_pictures(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(conditions, "BATCH", 8)
     real, calls = Condition.apply, []
 
-    def fails_at_the_second_batch(condition: Condition, pictures: Pixels) -> Pixels:
+    def fails_at_the_second_batch(condition: Condition, pictures: Pixels, positions: Indices) -> Pixels:
         calls.append(len(pictures))
         if len(calls) == 2:
             raise RuntimeError("no more")
-        return real(condition, pictures)
+        return real(condition, pictures, positions)
 
     monkeypatch.setattr(Condition, "apply", fails_at_the_second_batch)
     with pytest.raises(RuntimeError, match="no more"):
@@ -128,7 +132,7 @@ def test_other_weights_make_other_pictures_of_their_own_alone(tmp_path: Path, mo
             pass
         return sorted(path.name.rsplit("-", 2)[0] for path in folder.iterdir())
 
-    labels = sorted(c.label.replace(" ", "-") for c in all_conditions() if c.label != "original")
+    labels = sorted(c.key.label.replace(" ", "-") for c in all_conditions() if c.key.label != "original")
     age = next(name for name, entry in shipped.items() if entry.kind == "age")
     assert prepare_with("") == labels
     assert prepare_with(age) == labels
@@ -138,9 +142,9 @@ def test_other_weights_make_other_pictures_of_their_own_alone(tmp_path: Path, mo
     assert prepare_with("mean-face") == sorted([*imagined, "masked-mean-colour", "restored-mean-face"])
 
 
-def test_int8_twins_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_variants_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     spiral = all_conditions()[-1]
-    assert spiral.label == "restored spiral"
+    assert spiral.key.label == "restored spiral"
     monkeypatch.setenv("SPIRALAGE_ENGINE", "openvino-int8")
     before, shipped = spiral.version, weights.manifest()
     for name, matters in (("slices-paint-int8", True), ("slices-paint", False), ("slices-context", True)):
@@ -164,6 +168,6 @@ class Painted:
 
 def test_restorers_that_do_not_ship_come_last_and_have_versions() -> None:
     one, other = (all_conditions([Painted(version)])[-1] for version in ("a", "b"))
-    assert one.label == "restored painted"
+    assert one.key.label == "restored painted"
     assert one.version != other.version
     assert one.version == all_conditions([Painted("a")])[-1].version

@@ -9,9 +9,22 @@ import pytest
 from spiralage.cli import main
 from spiralage.errors import InputError
 from spiralage.evaluation.goals import GOALS, Goal, goals_page
+from spiralage.evaluation.results import Row
 
 RESULTS = Path(__file__).parents[2] / "results"
-GOAL = Goal("easy", "t.csv", {"recipe": "a", "condition": "original"}, 5)
+
+
+class Measured(Row):
+    """A small table."""
+
+    recipe: str = ""
+    condition: str = ""
+    mae: float = 0
+    way: str = ""
+    ratio: float = 0
+
+
+GOAL = Goal("easy", "t.csv", Measured, {"recipe": "a", "condition": "original"}, 5)
 
 
 def write_table(folder: Path, mae: str) -> None:
@@ -27,7 +40,7 @@ def test_met_or_missed_by_how_much(tmp_path: Path, mae: str, verdict: str) -> No
 @pytest.mark.parametrize(("ratio", "verdict"), [("5", "met"), ("4.5", "missed by 0.50")])
 def test_something_to_reach_in_another_column(tmp_path: Path, ratio: str, verdict: str) -> None:
     (tmp_path / "t.csv").write_text(f"way,ratio\nfast,{ratio}\n")
-    goal = Goal("speed", "t.csv", {"way": "fast"}, 5, "ratio", reach=True)
+    goal = Goal("speed", "t.csv", Measured, {"way": "fast"}, 5, "ratio", reach=True)
     assert goals_page(tmp_path, [goal]).splitlines()[-1] == f"| speed | ≥ 5.00 | {float(ratio):.2f} | {verdict} |"
 
 
@@ -35,7 +48,7 @@ def test_what_is_not_measured_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"t\.csv: can't be read"):
         goals_page(tmp_path, [GOAL])
     write_table(tmp_path, "4")
-    other = Goal("other", "t.csv", {"recipe": "c"}, 5)
+    other = Goal("other", "t.csv", Measured, {"recipe": "c"}, 5)
     with pytest.raises(InputError, match=r"t\.csv: no row with recipe c; measure it first"):
         goals_page(tmp_path, [other])
 

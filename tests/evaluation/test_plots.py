@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from spiralage.evaluation.plots import draw_calibration, draw_cumulative_score, draw_error_by_age, write_plots
-from spiralage.evaluation.protocols.lopo import Predictions
-from spiralage.training.recipes import Block
+from spiralage.evaluation.results import ConditionKey
 
 
 @pytest.fixture
@@ -60,14 +59,14 @@ def test_cumulative_score_counts_the_limit_itself(axes: Axes) -> None:
 def test_a_row_of_plots_for_each_block(tmp_path: Path) -> None:
     p = np.full((3, 101), 1 / 101, np.float32)
     ages = np.array([1.0, 40.0, 69.0])
-    one = Predictions(Block(faces="unmasked", start="a"), "x", {"original": p, "masked none": p}, ("c",), ("h",))
-    two = Predictions(Block(faces="masked", start="b"), "x", {"original": p, "masked none": p}, ("c",), ("h",))
+    answers = {ConditionKey("original"): p, ConditionKey("masked", "paper", "none"): p}
+    one, two = {"unmasked": answers}, {"unmasked": answers, "masked": answers}
     heights = []
-    for name, blocks in (("one.png", [one]), ("two.png", [one, two])):
+    for name, blocks in (("one.png", one), ("two.png", two)):
         write_plots(tmp_path / "plots" / name, "title", ages, blocks)
         with Image.open(tmp_path / "plots" / name) as picture:
             assert picture.format == "PNG"
             heights.append(picture.size[1])
     assert heights[1] == 2 * heights[0]
-    write_plots(tmp_path / "again.png", "title", ages, [one, two])
+    write_plots(tmp_path / "again.png", "title", ages, two)
     assert (tmp_path / "again.png").read_bytes() == (tmp_path / "plots" / "two.png").read_bytes()

@@ -20,6 +20,8 @@ from spiralage.cli.options import (
     need_train_extra,
     set_threads,
 )
+from spiralage.errors import OptionError
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 
 SplitChoice: TypeAlias = Literal["val", "test"]
 FacesChoice: TypeAlias = Literal["unmasked", "masked"]
@@ -35,24 +37,41 @@ def register(app: typer.Typer) -> None:
     app.add_typer(evaluate, name="evaluate")
 
 
+def occluder_named(name: str) -> OccluderName:
+    """The occluder of that name; raises OptionError."""
+    for known in OCCLUDERS:
+        if known == name:
+            return known
+    raise OptionError(f"--occluder {name}: no such occluder; give one of {', '.join(OCCLUDERS)}")
+
+
+Occluders = Annotated[
+    list[str] | None,  # typer knows no lists of choices
+    typer.Option(help=f"what hides: {', '.join(OCCLUDERS)}; repeatable"),
+]
+
+
 def evaluate_utkface(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished age runs")],
     crops: CropsFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/utkface.csv"),
     split: Annotated[SplitChoice, typer.Option(help="which part of UTKFace")] = "test",
+    occluder: Occluders = None,
     threads: Threads = None,
 ) -> None:
-    """MAE on UTKFace: original, masked by the paper's mask, and restored by every restorer."""
+    """MAE on UTKFace: original, masked by the paper's mask or other occluders, and restored by every restorer."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.evaluation.protocols import holdout
+    from spiralage.evaluation.results import HoldoutRow, write_rows
 
     set_threads(threads)
+    faces, occluders = Crops(crops or CACHE / "utkface"), list(map(occluder_named, occluder or ("paper",)))
     with progress_bar("images") as update:
-        rows = holdout.evaluate_utkface(runs, Crops(crops or CACHE / "utkface"), split=split, progress=update)
-    holdout.write_results(rows, output)
+        rows = holdout.evaluate_utkface(runs, faces, split=split, occluders=occluders, progress=update)
+    write_rows(output, HoldoutRow, rows)
     for row in rows:
-        say(f"{row.network:18} {row.condition:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
+        say(f"{row.network:18} {row.key.label:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 
 
 def evaluate_lopo(
@@ -74,9 +93,8 @@ def evaluate_lopo(
     need_train_extra()
     from spiralage.cli.data import data_crops
     from spiralage.datasets.crops import Crops, is_complete
-    from spiralage.evaluation import tables
     from spiralage.evaluation.paired import write_paired
-    from spiralage.evaluation.protocols import lopo
+    from spiralage.evaluation.protocols import lopo, lopo_answers
     from spiralage.training.recipes import LopoRecipe, load_recipe
 
     set_threads(threads)
@@ -88,15 +106,16 @@ def evaluate_lopo(
     plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial)
     with progress_bar(settings.name) as update:
         lopo.run_lopo(plan, workers=workers, progress=update)
-    for row in tables.write_all(plan, Crops(crops), output):
+    for row in lopo_answers.write_all(plan, Crops(crops), output):
         say(
-            f"{row.estimator:24} {row.trained_on:44} {row.condition:9} {row.restorer:12} "
+            f"{row.estimator:24} {row.trained_on:44} {row.key.label:22} "
             f"MAE {row.mae:6.2f} ({row.mae_low:.2f} to {row.mae_high:.2f}) years   CS@5 {row.cs5:.3f}"
         )
     for pair in write_paired(output):
         if pair.recipe == settings.name:
             say(
-                f"{pair.trained_on:9} {pair.condition:24} less {pair.against:18} "
+                f"{pair.faces:9} {pair.condition} {pair.restorer:14} less "
+                f"{pair.against_condition} {pair.against_restorer:9} "
                 f"{pair.difference:+6.2f} ({pair.low:+.2f} to {pair.high:+.2f}) years"
             )
 
@@ -109,7 +128,8 @@ def evaluate_restore(
     ablation: Annotated[list[str] | None, typer.Option(help="a SliceGAN's run to measure too; repeatable")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
     most: Annotated[int | None, typer.Option(min=2, help="take so many pictures of each set, evenly spread")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the random windows")] = 0,
+    occluder: Occluders = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the occluders")] = 0,
     threads: Threads = None,
 ) -> None:
     """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer."""
@@ -124,13 +144,20 @@ def evaluate_restore(
     further = [RunRestorer(runs / name, runs) for name in ablation or ()]
     restorers = [*restoration.shipped_restorers(threads), *further]
     with progress_bar("images") as update:
-        rows = restoration.evaluate_restore(sets, restorers, features, runs, seed=seed, progress=update)
-    restoration.write_rows(output / "restore.csv", rows)
-    restoration.write_page(output / "restore.md", rows)
+        rows = restoration.evaluate_restore(
+            sets,
+            restorers,
+            features,
+            runs,
+            occluders=list(map(occluder_named, occluder or restoration.OCCLUDED_BY)),
+            seed=seed,
+            progress=update,
+        )
+    restoration.write_all(rows, output)
     for row in rows:
         say(
-            f"{row.data:12} {row.window:6} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
-            f"L1 {row.l1:.4f}   feature FID {row.feature_fid:g}"
+            f"{row.data:12} {row.occluder:13} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
+            f"L1 {row.l1:.4f}   feature FID {row.feature_fid:.4g}"
         )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from spiralage.errors import InputError
+from spiralage.evaluation.results import HoldoutRow, LopoRow, PairedRow, Row, SpeedRow, read_rows
 from spiralage.files import write_text
 
-Where = Mapping[str, str]
+Where = Mapping[str, str | int]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Goal:
     Args:
         what: in words.
         table: the file that has it, in the results folder.
+        kind: of the table's rows.
         where: column → value of the row that has it; the first such row.
         bound: what to stay below or to reach; years in the tables of errors.
         column: the number's.
@@ -29,6 +30,7 @@ class Goal:
 
     what: str
     table: str
+    kind: type[Row]
     where: Where
     bound: float
     column: str = "mae"
@@ -43,12 +45,14 @@ def _original(recipe: str) -> Where:
     return MappingProxyType({"recipe": recipe, "condition": "original"})
 
 
+def _unmasked(recipe: str) -> Where:
+    return MappingProxyType({**_original(recipe), "faces": "unmasked"})
+
+
 SPIRAL = MappingProxyType(
-    {"recipe": "lopo-paper", "condition": "restored", "restorer": "spiral"}
-)  # the first such row is the block of networks that have seen unmasked faces alone
-SPIRAL_OR_MASKED = MappingProxyType(
-    {"recipe": "lopo-paper", "trained_on": "unmasked", "condition": "restored_spiral", "against": "masked_none"}
+    {"recipe": "lopo-paper", "faces": "unmasked", "condition": "restored", "occluder": "paper", "restorer": "spiral"}
 )
+SPIRAL_OR_MASKED = MappingProxyType({**SPIRAL, "against_condition": "masked", "against_restorer": "none"})
 
 PYTORCH, ORT, OPENVINO, OPENVINO_INT8 = (
     f"ours, {how}" for how in ("PyTorch fp32", "ONNX Runtime fp32", "OpenVINO fp32", "OpenVINO int8")
@@ -56,33 +60,51 @@ PYTORCH, ORT, OPENVINO, OPENVINO_INT8 = (
 
 
 def _way(name: str, batch: int) -> Where:
-    return MappingProxyType({"way": name, "batch": str(batch)})
+    return MappingProxyType({"way": name, "batch": batch})
 
 
 def _faster(batch: int) -> tuple[Goal, ...]:
     """How many times as fast as the plain loop, which takes pictures one by one."""
     pictures = "a picture alone" if batch == 1 else f"{batch} pictures at once"
     return (
-        Goal(f"SpiralNet's speed, {pictures}: PyTorch, fp32", "speed.csv", _way(PYTORCH, batch), 1.5, "ratio", True),
-        Goal(f"the same, {pictures}: OpenVINO, int8", "speed.csv", _way(OPENVINO_INT8, batch), 6, "ratio", True),
+        Goal(
+            f"SpiralNet's speed, {pictures}: PyTorch, fp32",
+            "speed.csv",
+            SpeedRow,
+            _way(PYTORCH, batch),
+            1.5,
+            "ratio",
+            True,
+        ),
+        Goal(
+            f"the same, {pictures}: OpenVINO, int8", "speed.csv", SpeedRow, _way(OPENVINO_INT8, batch), 6, "ratio", True
+        ),
     )
 
 
 def _same(name: str) -> Goal:
     what = f"{name.removeprefix('ours, ')}: largest difference to the plain loop, 1/255"
-    return Goal(what, "speed.csv", _way(name, 16), 2, "most")
+    return Goal(what, "speed.csv", SpeedRow, _way(name, 16), 2, "most")
 
 
 GOALS = (
-    Goal("FG-NET originals, the paper's AlexNet (the paper's own error)", "table1.csv", _original("lopo-paper"), 4.47),
-    Goal("FG-NET originals, `best`", "table1.csv", _original("lopo-best"), 3.6),
-    Goal("UTKFace test originals, `best`", "utkface.csv", _original("best"), 4.6),
-    Goal("FG-NET restored by SpiralNet, the paper's AlexNet (the paper's own error)", "table1.csv", SPIRAL, 7.86),
-    Goal("the same less masked, upper end of the 95 % interval", "paired.csv", SPIRAL_OR_MASKED, 0, "high"),
+    Goal(
+        "FG-NET originals, the paper's AlexNet (the paper's own error)",
+        "table1.csv",
+        LopoRow,
+        _unmasked("lopo-paper"),
+        4.47,
+    ),
+    Goal("FG-NET originals, `best`", "table1.csv", LopoRow, _unmasked("lopo-best"), 3.6),
+    Goal("UTKFace test originals, `best`", "utkface.csv", HoldoutRow, _original("best"), 4.6),
+    Goal(
+        "FG-NET restored by SpiralNet, the paper's AlexNet (the paper's own error)", "table1.csv", LopoRow, SPIRAL, 7.86
+    ),
+    Goal("the same less masked, upper end of the 95 % interval", "paired.csv", PairedRow, SPIRAL_OR_MASKED, 0, "high"),
     *_faster(16),
     *_faster(1),
     *map(_same, (PYTORCH, ORT, OPENVINO)),
-    Goal("OpenVINO int8: PSNR to the plain loop, dB", "speed.csv", _way(OPENVINO_INT8, 16), 40, "psnr", True),
+    Goal("OpenVINO int8: PSNR to the plain loop, dB", "speed.csv", SpeedRow, _way(OPENVINO_INT8, 16), 40, "psnr", True),
 )
 
 HEAD = """# Goals
@@ -116,13 +138,9 @@ def _line(goal: Goal, measured: float) -> str:
 
 def _measured(folder: Path, goal: Goal) -> float:
     path = folder / goal.table
-    try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror}); choose the results folder") from error
-    for line in lines:
-        if all(line.get(column) == value for column, value in goal.where.items()):
-            return float(line[goal.column])
+    for row in read_rows(path, goal.kind):
+        if all(getattr(row, column) == value for column, value in goal.where.items()):
+            return float(getattr(row, goal.column))
     asked = ", ".join(f"{column} {value}" for column, value in goal.where.items())
     raise InputError(f"{path}: no row with {asked}; measure it first")
 

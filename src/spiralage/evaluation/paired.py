@@ -5,46 +5,27 @@ Read off the predictions that ``spiralage evaluate lopo`` wrote, so that every e
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from spiralage.errors import InputError
 from spiralage.evaluation.metrics import bootstrap_mae
-from spiralage.evaluation.tables import TableRow, read_rows, write_csv
+from spiralage.evaluation.results import (
+    ConditionKey,
+    ConditionName,
+    LopoRow,
+    PairedRow,
+    PredictionRow,
+    read_rows,
+    write_rows,
+)
 from spiralage.types import Doubles
 
-AGAINST = ("masked_none", "restored_imagine", "restored_spiral")
+AGAINST: tuple[tuple[ConditionName, str], ...] = (("masked", "none"), ("restored", "imagine"), ("restored", "spiral"))
 """What is compared with: doing nothing; SpiralNet without SliceGAN; and, for its ablations, SpiralNet."""
-RESTORED = "restored_"
-
-
-@dataclass(frozen=True)
-class PairedRow:
-    """A row of ``results/paired.csv``.
-
-    Args:
-        recipe: the experiment.
-        trained_on: unmasked or masked, the block.
-        condition, against: columns of the experiment's predictions.
-        difference, low, high: years; the mean of |error| under the condition less |error| under the other, and
-            its 95 % interval, a bootstrap over persons. Below 0 the condition is better.
-    """
-
-    recipe: str
-    trained_on: str
-    condition: str
-    against: str
-    difference: float
-    low: float
-    high: float
-    images: int
-    persons: int
-    seed: int
-    commit: str
-    hardware: str
 
 
 def paired_rows(folder: Path) -> list[PairedRow]:
@@ -52,53 +33,68 @@ def paired_rows(folder: Path) -> list[PairedRow]:
 
     Args:
         folder: has ``table1.csv`` and ``lopo/*.csv``.
+
+    Raises:
+        InputError: a table can't be read, or pictures of an experiment have no answer under one of its conditions.
     """
-    origins = {row.block: row for row in read_rows(folder / "table1.csv")}
+    origins = {row.block: row for row in read_rows(folder / "table1.csv", LopoRow)}
     return [row for path in sorted((folder / "lopo").glob("*.csv")) for row in _experiment(path, origins)]
 
 
-def _experiment(path: Path, origins: Mapping[tuple[str, str], TableRow]) -> Iterator[PairedRow]:
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    for block in dict.fromkeys(line["trained_on"] for line in lines):
-        origin = origins.get((path.stem, block))
-        if origin is None:  # predictions that no table knows
-            continue
-        asked = [line for line in lines if line["trained_on"] == block]
-        persons = [line["person"] for line in asked]
-        errors = {name: _errors(asked, name) for name in asked[0] if f"{name}_cdf" in asked[0]}
-        for against in filter(errors.__contains__, AGAINST):
-            for name in _compared(list(errors), against):
-                difference = errors[name] - errors[against]
-                low, high = bootstrap_mae(difference, persons)
-                yield PairedRow(
-                    origin.recipe,
-                    block,
-                    name,
-                    against,
-                    round(float(difference.mean()), 3),
-                    round(low, 3),
-                    round(high, 3),
-                    len(asked),
-                    len(set(persons)),
-                    origin.seed,
-                    origin.commit,
-                    origin.hardware,
-                )
+def _experiment(path: Path, origins: Mapping[tuple[str, str], LopoRow]) -> Iterator[PairedRow]:
+    for faces, answers in groupby(read_rows(path, PredictionRow), key=lambda row: row.faces):
+        origin = origins.get((path.stem, faces))
+        if origin is not None:  # else predictions that no table knows
+            yield from _block(path, list(answers), origin)
 
 
-def _compared(names: Sequence[str], against: str) -> list[str]:
+def _block(path: Path, answers: Sequence[PredictionRow], origin: LopoRow) -> Iterator[PairedRow]:
+    by_key: dict[ConditionKey, list[PredictionRow]] = {}
+    for answer in answers:
+        by_key.setdefault(answer.key, []).append(answer)
+    (first, *_) = by_key.values()
+    images, persons = [answer.image for answer in first], [answer.person for answer in first]
+    errors: dict[ConditionKey, Doubles] = {}
+    for key, rows in by_key.items():
+        if [row.image for row in rows] != images:
+            raise InputError(f"{path}: other pictures under {key.label} than under the rest; measure it anew")
+        errors[key] = np.array([abs(row.estimate - row.age) for row in rows])
+    for against in _references(list(errors)):
+        for key in _compared(list(errors), against):
+            difference = errors[key] - errors[against]
+            low, high = bootstrap_mae(difference, persons)
+            yield PairedRow(
+                recipe=origin.recipe,
+                faces=answers[0].faces,
+                **key._asdict(),
+                against_condition=against.condition,
+                against_restorer=against.restorer,
+                difference=float(difference.mean()),
+                low=low,
+                high=high,
+                images=len(images),
+                persons=len(set(persons)),
+                seed=origin.seed,
+                commit=origin.commit,
+                hardware=origin.hardware,
+            )
+
+
+def _references(keys: Sequence[ConditionKey]) -> list[ConditionKey]:
+    """What is compared with, as far as it was asked, occluder by occluder."""
+    occluders = dict.fromkeys(key.occluder for key in keys)
+    wanted = [ConditionKey(name, occluder, filler) for occluder in occluders for name, filler in AGAINST]
+    return [key for key in wanted if key in keys]
+
+
+def _compared(keys: Sequence[ConditionKey], against: ConditionKey) -> list[ConditionKey]:
     """The restorations that are compared with one; those that stand after it, so that no pair comes twice."""
-    return [name for name in names[names.index(against) + 1 :] if name.startswith(RESTORED)]
-
-
-def _errors(lines: Sequence[dict[str, str]], name: str) -> Doubles:
-    return np.array([abs(float(line[name]) - float(line["age"])) for line in lines])
+    later = keys[keys.index(against) + 1 :]
+    return [key for key in later if key.condition == "restored" and key.occluder == against.occluder]
 
 
 def write_paired(folder: Path) -> list[PairedRow]:
     """Write ``paired.csv`` into the results folder; returns its rows."""
     rows = paired_rows(folder)
-    header = [field.name for field in fields(PairedRow)]
-    write_csv(folder / "paired.csv", header, (list(asdict(row).values()) for row in rows))
+    write_rows(folder / "paired.csv", PairedRow, rows)
     return rows

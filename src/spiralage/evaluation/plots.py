@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,35 +14,38 @@ from matplotlib.figure import Figure  # no pyplot: no display, no global state
 
 from spiralage.distribution import expected_age
 from spiralage.evaluation.metrics import cumulative_probability, cumulative_score
-from spiralage.evaluation.protocols.lopo import Predictions
+from spiralage.evaluation.results import ConditionKey
 from spiralage.files import write_bytes
-from spiralage.types import Doubles
+from spiralage.types import Doubles, Floats
 
 AGE_EDGES = (0, 5, 10, 15, 20, 30, 40, 50, 70)
 """Edges of the age groups, years."""
 MOST_YEARS = 15
 
+Answers: TypeAlias = Mapping[ConditionKey, Floats]
+"""(N, 101) float32 under each condition."""
 
-def write_plots(path: Path, title: str, ages: Doubles, blocks: Sequence[Predictions]) -> None:
+
+def write_plots(path: Path, title: str, ages: Doubles, blocks: Mapping[str, Answers]) -> None:
     """A PNG: a row of three plots for each block, a line for each condition.
 
     Args:
         path: the file to write.
         title: above the plots.
         ages: true ages, (N,), years.
-        blocks: whose answers.
+        blocks: which faces a block's networks were trained on → its answers under every condition.
     """
     figure = Figure(figsize=(14, 4.2 * len(blocks)), layout="constrained")
     figure.suptitle(title)
-    for block, row in zip(blocks, figure.subplots(len(blocks), 3, squeeze=False), strict=True):
-        for label, p in block.probabilities.items():
+    for (faces, answers), row in zip(blocks.items(), figure.subplots(len(blocks), 3, squeeze=False), strict=True):
+        for key, p in answers.items():
             estimates = expected_age(p)
-            draw_error_by_age(row[0], label, estimates, ages)
-            draw_calibration(row[1], label, cumulative_probability(p, ages))
-            draw_cumulative_score(row[2], label, estimates, ages)
+            draw_error_by_age(row[0], key.label, estimates, ages)
+            draw_calibration(row[1], key.label, cumulative_probability(p, ages))
+            draw_cumulative_score(row[2], key.label, estimates, ages)
         row[1].plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=0)
         for axes in row:
-            axes.set_title(f"trained on {block.block.faces} faces", fontsize=9)
+            axes.set_title(f"trained on {faces} faces", fontsize=9)
             axes.grid(alpha=0.3)
         row[0].legend(fontsize=8)
     buffer = io.BytesIO()

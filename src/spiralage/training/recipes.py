@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import RecipeError
 from spiralage.networks.backbones import BackboneName
+from spiralage.occlusion.occluders import OccluderName
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -287,6 +288,7 @@ class LopoRecipe(_Strict):
     ablations: tuple[str, ...] = Field(
         default=(), description="names of SliceGAN recipes whose trained networks restore too"
     )
+    occluders: tuple[OccluderName, ...] = Field(default=("paper",), min_length=1, description="what hides in the test")
     fine_tuning: FineTuning
     blocks: tuple[Block, ...] = Field(min_length=1)
 

@@ -15,11 +15,13 @@ from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import lopo
-from spiralage.evaluation.protocols.lopo import Plan, read_predictions, run_lopo
+from spiralage.evaluation.protocols.lopo import Plan, run_lopo
+from spiralage.evaluation.protocols.lopo_answers import read_predictions
+from spiralage.evaluation.results import ConditionKey
 from spiralage.training.recipes import LopoRecipe
 from spiralage.training.tasks.slices import train_slices
 
-LABEL = "restored tiny-slices"
+LABEL, KEY = "restored tiny-slices", ConditionKey("restored", "paper", "tiny-slices")
 
 
 @pytest.fixture(autouse=True)
@@ -53,13 +55,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_ablation_is_one_more_condition(folder: Path) -> None:
     done = plan(folder, "done", "tiny-slices")
-    labels = [condition.label for condition in done.conditions]
-    assert labels == [*(condition.label for condition in all_conditions()), LABEL]
+    keys = [condition.key for condition in done.conditions]
+    assert keys == [*(condition.key for condition in all_conditions()), KEY]
     probabilities = read_predictions(done, done.recipe.blocks[0]).probabilities
-    assert list(probabilities) == labels
-    assert probabilities[LABEL].shape == (12, 101)
-    others = [p for label, p in probabilities.items() if label != LABEL]
-    assert not any(np.allclose(probabilities[LABEL], other, atol=1e-6) for other in others)
+    assert list(probabilities) == keys
+    assert probabilities[KEY].shape == (12, 101)
+    others = [p for key, p in probabilities.items() if key != KEY]
+    assert not any(np.allclose(probabilities[KEY], other, atol=1e-6) for other in others)
 
 
 def test_processes_of_their_own_find_the_same(folder: Path) -> None:
@@ -92,5 +94,5 @@ def test_an_untrained_ablation_is_named_with_its_command(folder: Path) -> None:
 def test_two_ablations_keep_their_order(folder: Path) -> None:
     crops = Crops(folder / "runs" / "crops")
     train_slices(one_step_recipe("another"), crops, folder / "runs" / "another", folder / "runs", device="cpu")
-    labels = [condition.label for condition in plan(folder, "never", "another", "tiny-slices").conditions]
+    labels = [condition.key.label for condition in plan(folder, "never", "another", "tiny-slices").conditions]
     assert labels[-2:] == ["restored another", LABEL]

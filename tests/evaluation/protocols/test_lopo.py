@@ -8,7 +8,7 @@ import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError, DatasetError, ModelFileError
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import lopo
-from spiralage.evaluation.protocols.lopo import Plan, pictures_of, read_predictions, run_lopo
-from spiralage.evaluation.tables import read_rows
+from spiralage.evaluation.protocols.lopo import Plan, pictures_of, run_lopo
+from spiralage.evaluation.protocols.lopo_answers import read_predictions
+from spiralage.evaluation.results import ConditionKey, LopoRow, PredictionRow, read_rows
 from spiralage.faces import detect
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.training.checkpoint import load_tensors, save_tensors
@@ -34,11 +35,6 @@ from spiralage.training.loop import RECORD, WEIGHTS
 from spiralage.training.recipes import LopoRecipe, load_recipe
 from spiralage.training.tasks.age import build_age_network, load_age_network
 from spiralage.types import Pixels
-
-COLUMNS = [
-    *("estimator", "trained_on", "condition", "restorer", "mae", "mae_low", "mae_high", "mae_by_person", "cs5"),
-    *("images", "persons", "recipe", "seed", "commit", "hardware"),
-]
 
 START = """
 name = "tiny"
@@ -163,12 +159,13 @@ def times(folder: Path) -> dict[str, int]:
 def test_the_table_has_a_row_for_every_condition_of_both_blocks(experiment: Experiment) -> None:
     path = experiment.folder / "results" / "table1.csv"
     constant, *rows = read_csv(path)
-    assert list(constant) == COLUMNS
+    assert list(constant) == list(LopoRow.model_fields)
     assert constant["estimator"] == "constant"
-    # By hand: others' medians are 18, 29 and 18 years; see test_tables.py.
-    assert [constant[name] for name in ("mae", "mae_by_person", "cs5")] == ["16.333", "16.422", "0.0833"]
-    conditions = [(c.name, c.filled_by) for c in all_conditions()]
-    assert [(row["condition"], row["restorer"]) for row in rows] == 2 * conditions
+    # By hand: others' medians are 18, 29 and 18 years; see test_lopo_answers.py.
+    assert float(constant["mae"]) == 196 / 12
+    assert float(constant["cs5"]) == 1 / 12
+    conditions = [c.key for c in all_conditions()]
+    assert [row.key for row in read_rows(path, LopoRow)[1:]] == 2 * conditions
     trained_on = [row["trained_on"] for row in rows]
     ways = ("UTKFace → FG-NET, unmasked", "UTKFace → UTKFace, masked → FG-NET, masked")
     assert trained_on == [way for way in ways for _ in conditions]
@@ -178,28 +175,23 @@ def test_the_table_has_a_row_for_every_condition_of_both_blocks(experiment: Expe
         assert row["commit"]
         assert row["hardware"]
         assert float(row["mae_low"]) < float(row["mae"]) < float(row["mae_high"])
-    assert len(read_rows(path)) == 1 + len(rows)
     assert len(experiment.output.splitlines()) >= 1 + len(rows)
 
 
-def test_the_table_follows_from_the_predictions(experiment: Experiment) -> None:
-    lines = read_csv(experiment.folder / "results" / "lopo" / "tiny-lopo.csv")
-    assert {line["found_by"] for line in lines} == {"fallback"}
-    persons = [person for person, ages in AGES.items() for _ in ages]
+def test_the_table_follows_from_the_predictions_in_full(experiment: Experiment) -> None:
+    answers = read_rows(experiment.folder / "results" / "lopo" / "tiny-lopo.csv", PredictionRow)
+    assert {answer.found_by for answer in answers} == {"fallback"}
+    persons = np.array([person for person, ages in AGES.items() for _ in ages])
     years = [age for ages in AGES.values() for age in ages]
-    for faces in ("unmasked", "masked"):
-        block = [line for line in lines if line["trained_on"] == faces]
-        assert [line["person"] for line in block] == persons
-        assert [int(line["age"]) for line in block] == years
-        for row in read_csv(experiment.folder / "results" / "table1.csv")[1:]:
-            if not row["trained_on"].endswith(f", {faces}"):
-                continue
-            name = f"{row['condition']} {row['restorer']}".strip().replace(" ", "_")
-            errors = np.abs([float(line[name]) for line in block] - np.array(years))
-            by_person = [errors[[p == person for p in persons]].mean() for person in AGES]
-            assert float(row["mae"]) == pytest.approx(errors.mean(), abs=0.006)
-            assert float(row["mae_by_person"]) == pytest.approx(np.mean(by_person), abs=0.006)
-            assert all(0 <= float(line[f"{name}_cdf"]) <= 1 for line in block)
+    for row in read_rows(experiment.folder / "results" / "table1.csv", LopoRow)[1:]:
+        asked = [answer for answer in answers if (answer.faces, answer.key) == (row.faces, row.key)]
+        assert [answer.person for answer in asked] == persons.tolist()
+        assert [answer.age for answer in asked] == years
+        errors = np.abs(np.array([answer.estimate for answer in asked]) - years)
+        by_person = [errors[persons == person].mean() for person in AGES]
+        assert row.mae == pytest.approx(errors.mean(), abs=1e-9)
+        assert row.mae_by_person == pytest.approx(np.mean(by_person), abs=1e-9)
+        assert all(0 <= answer.cdf <= 1 for answer in asked)
 
 
 def test_blocks_and_conditions_differ(experiment: Experiment) -> None:
@@ -250,6 +242,66 @@ def test_a_lost_fold_alone_is_computed_again(experiment: Experiment, tmp_path: P
     assert told == [(3, 3, "folds, masked")]
     assert {name for name, time in times(run).items() if time != before[name]} == {"masked/002.safetensors"}
     assert_same_folds(run, experiment.run)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\x00\xff" * 40)
+
+
+def drop_a_condition(path: Path) -> None:
+    tensors, facts = load_tensors(path)
+    save_tensors(path, {"probabilities": tensors["probabilities"][1:]}, facts)
+
+
+def forget_the_commit(path: Path) -> None:
+    tensors, facts = load_tensors(path)
+    save_tensors(path, tensors, {"person": facts["person"]})
+
+
+def rename_the_tensor(path: Path) -> None:
+    tensors, facts = load_tensors(path)
+    save_tensors(path, {"other": tensors["probabilities"]}, facts)
+
+
+def put_nan(path: Path) -> None:
+    tensors, facts = load_tensors(path)
+    save_tensors(path, {"probabilities": tensors["probabilities"] * float("nan")}, facts)
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, garble, drop_a_condition, forget_the_commit, rename_the_tensor, put_nan, Path.unlink]
+)
+def test_a_damaged_fold_is_named(experiment: Experiment, tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    shutil.copytree(experiment.run, tmp_path / "run")
+    plan = experiment.plan(tmp_path / "run")
+    block = plan.recipe.blocks[0]
+    read_predictions(plan, block)
+    damage(tmp_path / "run" / "unmasked" / "002.safetensors")
+    with pytest.raises(CheckpointError, match=r"002\.safetensors"):
+        read_predictions(plan, block)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"recipe": 3}', '{"recipe": {"faces": "masked"}}', "\udcff"])
+def test_a_damaged_identity_is_named(experiment: Experiment, tmp_path: Path, text: str) -> None:
+    shutil.copytree(experiment.run, tmp_path / "run")
+    (tmp_path / "run" / "unmasked" / "identity.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CheckpointError, match=r"identity\.json: damaged .* remove its folder"):
+        run_lopo(experiment.plan(tmp_path / "run"))
+
+
+def test_a_former_versions_experiment_goes_on(experiment: Experiment, tmp_path: Path) -> None:
+    shutil.copytree(experiment.run, tmp_path / "run")
+    for path in (tmp_path / "run").glob("*/identity.json"):
+        identity = json.loads(path.read_text(encoding="utf-8"))
+        del identity["recipe"]["occluders"]  # the paper's mask was the only one
+        path.write_text(json.dumps(identity), encoding="utf-8")
+    before = times(tmp_path / "run")
+    run_lopo(experiment.plan(tmp_path / "run"))
+    assert times(tmp_path / "run") == before
 
 
 def test_killed_again_and_again_it_ends_as_if_undisturbed(experiment: Experiment, tmp_path: Path) -> None:
@@ -373,9 +425,9 @@ def test_a_person_is_out_and_is_asked_about_own_pictures(
     for block in plan.recipe.blocks:
         answers = read_predictions(plan, block).probabilities
         for condition in all_conditions():
-            pictures = condition.apply(crops.take(some))
+            pictures = condition.apply(crops.take(some), some)
             expected = (asked(pictures) + asked(np.ascontiguousarray(pictures[:, :, ::-1]))) / 2
-            np.testing.assert_allclose(answers[condition.label][some], expected, rtol=0.02)
+            np.testing.assert_allclose(answers[condition.key][some], expected, rtol=0.02)
 
 
 def test_processes_compute_the_same(experiment: Experiment, tmp_path: Path) -> None:
@@ -405,4 +457,4 @@ def test_processes_compute_the_same(experiment: Experiment, tmp_path: Path) -> N
     assert_same_folds(tmp_path / "2", tmp_path / "1")
     answers = read_predictions(plan, settings.blocks[0]).probabilities
     assert all(np.isfinite(p).all() for p in answers.values())
-    assert not np.allclose(answers["original"][0], answers["original"][-1], atol=1e-4)
+    assert not np.allclose(answers[ConditionKey("original")][0], answers[ConditionKey("original")][-1], atol=1e-4)

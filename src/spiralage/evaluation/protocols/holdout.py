@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,34 +14,15 @@ from spiralage.datasets.manifest import Split
 from spiralage.distribution import expected_age
 from spiralage.evaluation.conditions import all_conditions, pictures_under
 from spiralage.evaluation.metrics import cumulative_score, interval_coverage, mean_absolute_error
-from spiralage.files import write_text
+from spiralage.evaluation.results import ConditionKey, HoldoutRow, Origin
 from spiralage.networks.age import AgeNetwork
+from spiralage.occlusion.occluders import OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.training.tasks.age import load_age_network
 from spiralage.types import Doubles, Floats, Pixels
 
-
-@dataclass(frozen=True)
-class Result:
-    """A row of ``results/utkface.csv``; mae in years, cs5 and coverage90 in [0, 1]."""
-
-    network: str
-    condition: str
-    mae: float
-    cs5: float
-    images: int
-    recipe: str
-    seed: int
-    commit: str
-    hardware: str
-    coverage90: float | None
-
-
-class Origin(NamedTuple):
-    """What stands beside every number."""
-
-    commit: str
-    hardware: str
+COVERED = 0.9
+"""The level of the interval whose coverage is measured."""
 
 
 def evaluate_utkface(
@@ -53,8 +30,9 @@ def evaluate_utkface(
     crops: Crops,
     *,
     split: Split = "test",
+    occluders: Sequence[OccluderName] = ("paper",),
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Result]:
+) -> list[HoldoutRow]:
     """Every network under every condition, after the constant predictor.
 
     Each condition's pictures are made once and shown to every network, whatever it was trained on.
@@ -63,13 +41,14 @@ def evaluate_utkface(
         runs: folders of finished age runs.
         crops: UTKFace's aligned crops.
         split: which part of it.
+        occluders: what hides.
         progress: told (images done, images in all).
     """
     ages = crops.ages[crops.indices(split)].astype(np.float64)
     networks = {run: load_age_network(run) for run in runs}
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
     results = [_constant(crops, ages, origin)]
-    conditions, indices = all_conditions(), crops.indices(split)
+    conditions, indices = all_conditions(occluders=occluders), crops.indices(split)
     total, done = len(conditions) * len(ages), 0
     for condition in conditions:
         outputs: dict[Path, list[Floats]] = {run: [] for run in runs}
@@ -79,10 +58,8 @@ def evaluate_utkface(
             done += len(pictures)
             progress(done, total)
         for run, (recipe, _) in networks.items():
-            estimates = np.concatenate(outputs[run])
-            results.append(
-                _result(recipe.network.backbone, condition.label, recipe.name, recipe.seed, estimates, ages, origin)
-            )
+            name = recipe.network.backbone, recipe.name, recipe.seed
+            results.append(_measured(*name, condition.key, np.concatenate(outputs[run]), ages, origin))
     return results
 
 
@@ -93,36 +70,33 @@ def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
     return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
 
 
-def _constant(crops: Crops, ages: Doubles, origin: Origin) -> Result:
+def _constant(crops: Crops, ages: Doubles, origin: Origin) -> HoldoutRow:
     """The predictor that always answers the median age of the training split."""
     median = float(np.median(crops.ages[crops.indices("train")]))
     guess = np.full_like(ages, median)
-    mae, cs5 = mean_absolute_error(guess, ages), cumulative_score(guess, ages)
-    name = f"constant {median:g} years"
-    return Result(name, "any", round(mae, 3), round(cs5, 4), len(ages), "", 0, *origin, None)
-
-
-def _result(
-    network: str, condition: str, recipe: str, seed: int, estimates: Floats, ages: Doubles, origin: Origin
-) -> Result:
-    means = expected_age(estimates)
-    return Result(
-        network,
-        condition,
-        round(mean_absolute_error(means, ages), 3),
-        round(cumulative_score(means, ages), 4),
-        len(ages),
-        recipe,
-        seed,
-        *origin,
-        round(interval_coverage(estimates, ages), 4),
+    return HoldoutRow(
+        network=f"constant {median:g} years",
+        condition="any",
+        mae=mean_absolute_error(guess, ages),
+        cs5=cumulative_score(guess, ages),
+        images=len(ages),
+        seed=0,
+        **origin._asdict(),
     )
 
 
-def write_results(results: Sequence[Result], path: Path) -> None:
-    """Write the rows as CSV, whole or not at all; raises OutputError."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [field.name for field in fields(Result)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(result) for result in results)
-    write_text(path, buffer.getvalue())
+def _measured(
+    network: str, recipe: str, seed: int, key: ConditionKey, answers: Floats, ages: Doubles, origin: Origin
+) -> HoldoutRow:
+    means = expected_age(answers)
+    return HoldoutRow(
+        network=network,
+        **key._asdict(),
+        mae=mean_absolute_error(means, ages),
+        cs5=cumulative_score(means, ages),
+        images=len(ages),
+        recipe=recipe,
+        seed=seed,
+        **origin._asdict(),
+        coverage90=interval_coverage(answers, ages, COVERED),
+    )

@@ -16,10 +16,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +26,13 @@ from lightning_fabric import Fabric
 
 from spiralage.datasets import fgnet
 from spiralage.datasets.crops import Crops, Indices
+from spiralage.distribution import MAX_AGE
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.conditions import BATCH, Condition, all_conditions, prepared_conditions
+from spiralage.evaluation.workers import share
 from spiralage.files import sha256_of, write_text
 from spiralage.networks.age import AgeNetwork
+from spiralage.occlusion.occluders import OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.fine_tune import fine_tune, read_array, split_backbone, write_answers, write_views
@@ -84,7 +85,7 @@ class Plan:
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """What every picture is shown under."""
-        return _conditions(self.starts, self.recipe.ablations)
+        return _conditions(self.starts, self.recipe.ablations, self.recipe.occluders)
 
     @property
     def sets(self) -> int:
@@ -93,8 +94,8 @@ class Plan:
 
 
 @lru_cache(maxsize=1)  # beside the plan, not in it: networks can't be sent to another process
-def _conditions(runs: Path, ablations: tuple[str, ...]) -> tuple[Condition, ...]:
-    return all_conditions([RunRestorer(runs / name, runs) for name in ablations])
+def _conditions(runs: Path, ablations: tuple[str, ...], occluders: tuple[OccluderName, ...]) -> tuple[Condition, ...]:
+    return all_conditions([RunRestorer(runs / name, runs) for name in ablations], occluders)
 
 
 def persons_of(crops: Crops) -> list[str]:
@@ -145,38 +146,51 @@ def _check_crops(plan: Plan, crops: Crops) -> None:
 
 
 def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> Iterator[None]:
-    if workers == 1:
-        for person in persons:
-            run_fold(plan, block, person)
-            yield
+    fold = partial(run_fold, plan, block)
+    if workers > 1:
+        yield from share(fold, persons, workers, partial(torch.set_num_threads, 1))
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        futures = [pool.submit(run_fold, plan, block, person) for person in persons]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield
-        finally:
-            pool.shutdown(cancel_futures=True)  # one failed: what waits must not run first
+    for person in persons:
+        fold(person)
+        yield
 
 
 def _claim(plan: Plan, block: Block, crops: Crops) -> None:
     """Check the start, and write down what the folder's folds belong to or find that they belong to something else."""
-    start = _start(plan, block)
+    start = start_of(plan, block)
     split_backbone(load_age_network(start)[1], plan.recipe.fine_tuning.freeze)
     path = plan.run / block.faces / "identity.json"
     identity = {
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
         "start": sha256_of(start / WEIGHTS),
         "crops": crops.identity,
-        "conditions": {condition.label: condition.version for condition in plan.conditions},
+        "conditions": {condition.key.label: condition.version for condition in plan.conditions},
     }
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != identity:
+    if path.exists() and _identity_in(path) != identity:
         raise CheckpointError(f"{path.parent} holds another experiment; choose another folder with --run, or remove it")
     write_text(path, json.dumps(identity, indent=2) + "\n")
 
 
-def _start(plan: Plan, block: Block) -> Path:
+def _identity_in(path: Path) -> dict[str, object]:
+    """What a folder's folds belong to; recipes of former versions read as this version reads them."""
+    try:
+        identity: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        recipe = dict(identity["recipe"])  # type: ignore[call-overload]
+        block = Block(faces=recipe.pop("faces"), start=recipe.pop("start"))
+        whole = LopoRecipe.model_validate(recipe | {"blocks": (block,)})
+    except (OSError, ValueError, KeyError, TypeError) as error:  # not UTF-8, no JSON, no such recipe
+        raise CheckpointError(
+            f"{path}: damaged ({type(error).__name__}); remove its folder, or name another with --run"
+        ) from error
+    return identity | {"recipe": whole.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json")}
+
+
+def start_of(plan: Plan, block: Block) -> Path:
+    """The run that a block's folds start from.
+
+    Raises:
+        CheckpointError: it isn't finished, or has seen FG-NET.
+    """
     folder = plan.starts / block.start
     if not (folder / WEIGHTS).exists():
         raise CheckpointError(f"{folder}: no finished run; run: spiralage train age recipes/{block.start}.toml")
@@ -187,7 +201,7 @@ def _start(plan: Plan, block: Block) -> Path:
 
 def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None:
     """Run the frozen layers, once for all folds."""
-    network = load_age_network(_start(plan, block))[1]
+    network = load_age_network(start_of(plan, block))[1]
     fabric, settings = make_fabric(plan.device), plan.recipe.fine_tuning
     if not plan.views_path(block).exists():
         write_views(
@@ -237,6 +251,28 @@ def run_fold(plan: Plan, block: Block, person: str) -> None:
     save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
 
 
+def read_fold(plan: Plan, block: Block, person: str, pictures: int) -> tuple[Floats, dict[str, str]]:
+    """What a fold has answered.
+
+    Args:
+        plan, block, person: whose fold.
+        pictures: how many of that person there are.
+
+    Returns:
+        (conditions, pictures, 101) float32 probabilities, and the facts: commit and hardware.
+
+    Raises:
+        CheckpointError: it is missing or damaged, or has other conditions or pictures.
+    """
+    path = plan.fold_path(block, person)
+    tensors, facts = load_tensors(path)
+    expected = (len(plan.conditions), pictures, MAX_AGE + 1)
+    answers = tensors.get("probabilities", torch.empty(0)).numpy()
+    if answers.shape != expected or not np.isfinite(answers).all() or not {"commit", "hardware"} <= set(facts):
+        raise CheckpointError(f"{path}: not a fold of this experiment; remove it, and the same command computes it")
+    return answers, facts
+
+
 @lru_cache(maxsize=1)
 def _opened(folder: Path) -> Crops:
     return Crops(folder)
@@ -250,42 +286,3 @@ def _network(run: Path) -> AgeNetwork:
 @lru_cache(maxsize=1)
 def _fabric(device: Device) -> Fabric:
     return make_fabric(device)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A block's answers to every picture.
-
-    Args:
-        block: the network's.
-        trained_on: all that its networks have learned from, in order.
-        probabilities: condition's label → (N, 101) float32, in the order of the crops.
-        commits: of the code that the folds ran with, sorted.
-        hardware: what they ran on, sorted.
-    """
-
-    block: Block
-    trained_on: str
-    probabilities: dict[str, Floats]
-    commits: tuple[str, ...]
-    hardware: tuple[str, ...]
-
-
-def read_predictions(plan: Plan, block: Block) -> Predictions:
-    """Put a block's folds together; raises CheckpointError if one is missing."""
-    crops, labels = Crops(plan.crops), [condition.label for condition in plan.conditions]
-    answers = np.full((len(labels), len(crops), 101), np.nan, np.float32)
-    commits, machines = set(), set()
-    for person in persons_of(crops):
-        tensors, facts = load_tensors(plan.fold_path(block, person))
-        answers[:, pictures_of(crops, person)] = tensors["probabilities"].numpy()
-        commits.add(facts["commit"])
-        machines.add(facts["hardware"])
-    learned = [*learned_from(read_record(_start(plan, block))), f"{TITLES['fgnet']}, {block.faces}"]
-    return Predictions(
-        block,
-        " → ".join(learned),
-        dict(zip(labels, answers, strict=True)),
-        tuple(sorted(commits)),
-        tuple(sorted(machines)),
-    )

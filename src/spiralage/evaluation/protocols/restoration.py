@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,11 +12,12 @@ import numpy as np
 from spiralage import weights
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import DatasetError
-from spiralage.evaluation.image_metrics import MOST_PSNR, Nearness, activations, frechet_distance, nearness
-from spiralage.evaluation.protocols.holdout import Origin
-from spiralage.evaluation.tables import write_csv
+from spiralage.evaluation.image_metrics import Nearness, activations, frechet_distance, nearness
+from spiralage.evaluation.results import Origin, RestorationRow, write_rows
+from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
-from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
+from spiralage.occlusion.mean_shape import mean_landmarks
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.training.features import Features, load_features
@@ -30,49 +30,8 @@ FEATURES_SIZE = 128
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class RestoreRow:
-    """A row of ``results/restore.csv``: a restorer on a set of faces; what isn't known is empty.
-
-    Args:
-        data: the set, and which part of it.
-        window: what stays visible: "random", 128×128 anywhere, or "paper".
-        restorer: who filled the hidden pixels.
-        psnr, psnr_hidden, ssim, ssim_hidden, l1, l1_hidden: see ``Nearness``; means over pictures.
-        feature_fid: the Fréchet distance between originals and restored pictures in the last layer of the project's
-            own feature network, at ``FEATURES_SIZE``, the mean over places. It is *not* the FID of the literature,
-            which is Inception's, and its numbers are of another scale.
-        inception_fid: the FID of the literature; empty in all rows measured here.
-        visible_identical: the share of visible pixels that are the original's, bit for bit; not rounded.
-        images: how many pictures.
-        features: the run of the feature network.
-        weights: the recipes and seeds of the restorer's networks; of one that doesn't ship, its name and how its
-            version begins.
-        seed: of the random windows.
-    """
-
-    data: str
-    window: str
-    restorer: str
-    psnr: float | None = None
-    psnr_hidden: float | None = None
-    ssim: float | None = None
-    ssim_hidden: float | None = None
-    l1: float | None = None
-    l1_hidden: float | None = None
-    feature_fid: float | None = None
-    inception_fid: float | None = None
-    visible_identical: float | None = None
-    images: int | None = None
-    features: str = ""
-    weights: str = ""
-    seed: int | None = None
-    commit: str = ""
-    hardware: str = ""
-
-
-PUBLISHED = RestoreRow(
-    "CelebA-HQ (published)", "", "SpiralNet, Guo et al. 2020", psnr=16.05, ssim=0.6815, inception_fid=21.17
+PUBLISHED = RestorationRow(
+    data="CelebA-HQ (published)", restorer="SpiralNet, Guo et al. 2020", psnr=16.05, ssim=0.6815, inception_fid=21.17
 )
 """Guo et al., Spiral Generative Network for Image Extrapolation, ECCV 2020: 256×256 from a window of 128×128."""
 
@@ -140,19 +99,17 @@ def shipped_restorers(threads: int | None = None) -> tuple[Restorer, ...]:
     return tuple(make_restorer(name, threads=threads) for name in RESTORERS if name != "none")
 
 
-def _random_windows(indices: Indices, seed: int) -> Mask:
-    """A picture's window depends on the seed and its position alone: it is every restorer's."""
-    windows = (random_window(np.random.default_rng((seed, int(index)))) for index in indices)
-    return np.stack([margin_mask(window) for window in windows])
+OCCLUDED_BY: tuple[OccluderName, ...] = ("random-window", "paper")
+"""What hides when nothing else is asked for."""
 
 
-def _paper_windows(indices: Indices, seed: int) -> Mask:
-    mask = margin_mask(PAPER_WINDOW)
-    return np.broadcast_to(mask, (len(indices), *mask.shape))
+def masks_of(occluder: OccluderName, indices: Indices, seed: int) -> Mask:
+    """What is hidden in the pictures at these positions, (N, 256, 256) bool, True = hidden.
 
-
-WINDOWS = MappingProxyType({"random": _random_windows, "paper": _paper_windows})
-"""Name → what is hidden in the pictures at these positions, (N, 256, 256) bool."""
+    A picture's mask depends on the seed and its position alone: it is every restorer's.
+    """
+    draw, points = OCCLUDERS[occluder], mean_landmarks()
+    return np.stack([draw(points, np.random.default_rng((seed, int(index)))).mask for index in indices])
 
 
 def evaluate_restore(
@@ -161,33 +118,37 @@ def evaluate_restore(
     features: str,
     runs: Path,
     *,
+    occluders: Sequence[OccluderName] = OCCLUDED_BY,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
-) -> list[RestoreRow]:
-    """Every set under every window, filled by every restorer.
+) -> list[RestorationRow]:
+    """Every set under every occluder, filled by every restorer.
 
     Args:
         sets: the originals.
         restorers: who fills.
         features: the feature network, as recipes name it.
         runs: the folder with its run.
-        seed: of the random windows.
+        occluders: what hides.
+        seed: of the occluders.
         progress: told (pictures done, pictures in all); the originals' activations count as pictures.
 
     Raises:
         CheckpointError: the feature network isn't trained yet.
     """
-    total = sum(len(faces.indices) for faces in sets) * (1 + len(WINDOWS) * len(restorers))
+    total = sum(len(faces.indices) for faces in sets) * (1 + len(occluders) * len(restorers))
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
     bench = _Bench(load_features(features, runs, FEATURES_SIZE), seed, _Counter(progress, total))
     rows = []
     for faces in sets:
         originals = bench.original_activations(faces)
-        for window in WINDOWS:
+        for occluder in occluders:
             for restorer in restorers:
-                numbers = bench.measure(faces, window, restorer, originals)
+                numbers = bench.measure(faces, occluder, restorer, originals)
                 whence = {"features": features, "weights": trained_by(restorer), "seed": seed, **origin._asdict()}
-                rows.append(RestoreRow(faces.name, window, restorer.name, **numbers, **whence))
+                rows.append(
+                    RestorationRow(data=faces.name, occluder=occluder, restorer=restorer.name, **numbers, **whence)
+                )
     return rows
 
 
@@ -216,26 +177,23 @@ class _Bench:
             self.counter.add(len(pictures))
         return np.concatenate(found)
 
-    def measure(self, faces: Faces, window: str, restorer: Restorer, originals: Floats) -> dict[str, Any]:
+    def measure(self, faces: Faces, occluder: OccluderName, restorer: Restorer, originals: Floats) -> dict[str, Any]:
         """A row's numbers."""
         parts, found = [], []
         for indices, pictures in faces.batches():
-            hidden = WINDOWS[window](indices, self.seed)
-            restored = fill_hidden(restorer, pictures, hidden)
-            parts.append(nearness(restored, pictures, hidden))
+            mask = masks_of(occluder, indices, self.seed)
+            restored = fill_hidden(restorer, pictures, mask)
+            parts.append(nearness(restored, pictures, mask))
             found.append(activations(self.features, restored))
             self.counter.add(len(pictures))
         distance = frechet_distance(originals, np.concatenate(found))
         images = len(faces.indices)
-        return {**mean_nearness(parts), "feature_fid": float(f"{distance:.4g}"), "images": images}
+        return {**mean_nearness(parts), "feature_fid": distance, "images": images}
 
 
 def mean_nearness(parts: Sequence[Nearness]) -> dict[str, float]:
-    """Means over the pictures of all batches, dB with three digits and shares with four."""
-    means = {name: float(np.concatenate([getattr(part, name) for part in parts]).mean()) for name in Nearness._fields}
-    digits = {name: 3 if name.startswith("psnr") else 4 for name in means}
-    del digits["visible_identical"]  # rounding would make 1 of a share just below it
-    return means | {name: round(means[name], places) for name, places in digits.items()}
+    """Means over the pictures of all batches."""
+    return {name: float(np.concatenate([getattr(part, name) for part in parts]).mean()) for name in Nearness._fields}
 
 
 def trained_by(restorer: Restorer) -> str:
@@ -247,63 +205,8 @@ def trained_by(restorer: Restorer) -> str:
     return ", ".join(dict.fromkeys([*shipped, *own]))  # two files of a network have one recipe
 
 
-def write_rows(path: Path, rows: Sequence[RestoreRow]) -> None:
-    """Write measured rows and the published one as CSV, whole or not at all; raises OutputError."""
-    header = [field.name for field in fields(RestoreRow)]
-    write_csv(path, header, (list(asdict(row).values()) for row in (*rows, PUBLISHED)))
-
-
-HEAD = f"""# Restoration: how near to the originals
-
-Written by `spiralage evaluate restore`. A window of 128×128 pixels of the 256×256 crop stays visible, *random* anywhere
-or where the *paper*'s mask leaves it; restorers fill the rest. Every number but the distances is measured picture by
-picture, then averaged.
-
-- *PSNR*: peak signal-to-noise ratio in dB, higher is better; a picture that equals its original counts as
-  {MOST_PSNR:.2f} dB, the error of rounding to 8 bits.
-- *SSIM*: structural similarity, 1 is best; Gaussian window of 11×11 pixels, deviation 1.5, the mean over colours.
-- *L1*: mean absolute difference of values in [0, 1], lower is better.
-- *hidden*: the same over hidden pixels alone; else over the whole picture, visible pixels included.
-- *feature FID*: Fréchet distance between originals and restored pictures in the last layer of an age network of the
-  project's own, which no restorer was trained with; lower is better. It is **not** the FID of the literature, which
-  takes an Inception network: neither scale nor order need agree with it. It falls with the number of pictures: compare
-  rows with the same number.
-- *Inception FID*: the FID of the literature; not measured here.
-- *visible kept*: the share of visible pixels that are bit for bit the original's.
-
-| data | window | filled by | PSNR | hidden | SSIM | hidden | L1 | hidden | feature FID | Inception FID | visible kept \
-| images |
-|---|---|---|{"---:|" * 10}
-"""
-
-NOTE = f"""*{PUBLISHED.data}*: {PUBLISHED.restorer} (ECCV), 256×256 pixels from a window of 128×128. It is
-**another data set and another FID**: the row says how hard the task is, not who does it better."""
-
-
-def write_page(path: Path, rows: Sequence[RestoreRow]) -> None:
-    """The table for readers, whole or not at all; raises OutputError."""
-    lines = [*map(_page_line, rows), _page_line(PUBLISHED)]
-    networks = dict.fromkeys(f"- {row.restorer}: {row.weights}" for row in rows if row.weights)
-    runs = dict.fromkeys(
-        f"- features of `{row.features}`, random windows of seed {row.seed}, commit {row.commit}, {row.hardware}"
-        for row in rows
-    )
-    parts = (*lines, "", NOTE, "", "Networks:", "", *networks, "", "Runs:", "", *runs)
-    write_text(path, HEAD + "\n".join(parts) + "\n")
-
-
-PAGE_COLUMNS = tuple(field.name for field in fields(RestoreRow))[:13]
-PLACES = MappingProxyType(
-    {"psnr": 2, "psnr_hidden": 2, "ssim": 4, "ssim_hidden": 4, "l1": 4, "l1_hidden": 4, "inception_fid": 2}
-)
-"""Digits after the point; the other columns are shown as they are."""
-
-
-def _page_line(row: RestoreRow) -> str:
-    return "| " + " | ".join(_page_cell(name, getattr(row, name)) for name in PAGE_COLUMNS) + " |"
-
-
-def _page_cell(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.{PLACES[name]}f}" if name in PLACES else str(value)
+def write_all(rows: Sequence[RestorationRow], folder: Path) -> None:
+    """Write measured rows and the published one into the results folder, as CSV and for readers; raises OutputError."""
+    whole = [*rows, PUBLISHED]
+    write_rows(folder / "restore.csv", RestorationRow, whole)
+    write_text(folder / "restore.md", restoration_page(whole))

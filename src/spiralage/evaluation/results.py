@@ -1,0 +1,321 @@
+"""Results: typed rows, all read from CSV and written to it by the same two functions.
+
+A column is a field, an empty cell the field's default. Numbers keep their full precision; digits are chosen where a
+table is printed, never here, so that differences can be taken of what was measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spiralage.errors import InputError
+from spiralage.files import write_text
+
+ConditionName: TypeAlias = Literal["any", "original", "covered", "masked", "restored"]
+"""What is done to a face. "any" is for who doesn't look at it: the constant predictor."""
+FacesName: TypeAlias = Literal["unmasked", "masked"]
+
+
+class ConditionKey(NamedTuple):
+    """Which test condition a number was measured under.
+
+    Args:
+        condition: what is done to the face.
+        occluder: what hides a part of it; "" where nothing does.
+        restorer: who fills what is hidden; "" where nobody does.
+    """
+
+    condition: ConditionName
+    occluder: str = ""
+    restorer: str = ""
+
+    @property
+    def label(self) -> str:
+        """In a few words, for readers and plots; the paper's mask goes without saying.
+
+        >>> ConditionKey("restored", "paper", "spiral").label, ConditionKey("covered", "scarf").label
+        ('restored spiral', 'covered scarf')
+        """
+        return " ".join(
+            filter(None, (self.condition, self.restorer, "" if self.occluder == "paper" else self.occluder))
+        )
+
+
+class Row(BaseModel):
+    """A line of a CSV file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _UnderACondition:
+    """What rows that were measured under a test condition have in common."""
+
+    if TYPE_CHECKING:  # each row declares them where its table has them
+        condition: ConditionName
+        occluder: str
+        restorer: str
+
+    @property
+    def key(self) -> ConditionKey:
+        """The test condition."""
+        return ConditionKey(self.condition, self.occluder, self.restorer)
+
+
+class LopoRow(_UnderACondition, Row):
+    """A row of ``results/table1.csv``: leave one person out on FG-NET.
+
+    Args:
+        estimator: what estimates.
+        trained_on: data in order, for readers.
+        faces: which faces the folds' networks were trained on; "" for the constant predictor.
+        condition, occluder, restorer: see ``ConditionKey``.
+        mae, mae_low, mae_high: years, over images; the 95 % interval is a bootstrap over persons.
+        mae_by_person: years, the mean of the persons' own MAEs.
+        cs5: the part of images within 5 years.
+        recipe: the experiment's; "" for the constant predictor.
+    """
+
+    estimator: str
+    trained_on: str
+    faces: FacesName | Literal[""] = ""
+    condition: ConditionName
+    occluder: str = ""
+    restorer: str = ""
+    mae: float
+    mae_low: float
+    mae_high: float
+    mae_by_person: float
+    cs5: float
+    images: int
+    persons: int
+    recipe: str = ""
+    seed: int
+    commit: str
+    hardware: str
+
+    @property
+    def block(self) -> tuple[str, str]:
+        """The recipe, and which faces the folds' networks were trained on."""
+        return self.recipe, self.faces
+
+
+class PredictionRow(_UnderACondition, Row):
+    """A row of ``results/lopo/NAME.csv``: the answer for one picture under one condition.
+
+    Args:
+        image, person: whose picture it is.
+        age: the true one, years.
+        found_by: the detector that found the face.
+        faces: which faces the fold's network was trained on.
+        condition, occluder, restorer: see ``ConditionKey``.
+        estimate: years.
+        cdf: P(age < truth), the true year counted half. Uniform over pictures if the distributions are honest:
+            coverage of any interval can be read off it.
+    """
+
+    image: str
+    person: str
+    age: int
+    found_by: str
+    faces: FacesName
+    condition: ConditionName
+    occluder: str = ""
+    restorer: str = ""
+    estimate: float
+    cdf: float
+
+
+class PairedRow(Row):
+    """A row of ``results/paired.csv``: two conditions compared on the same pictures, with the same occluder.
+
+    Args:
+        recipe: the experiment.
+        faces: which faces the folds' networks were trained on.
+        condition, occluder, restorer: see ``ConditionKey``.
+        against_condition, against_restorer: what is compared with.
+        difference, low, high: years; the mean of |error| under the condition less |error| under the other, and
+            its 95 % interval, a bootstrap over persons. Below 0 the condition is better.
+    """
+
+    recipe: str
+    faces: FacesName
+    condition: ConditionName
+    occluder: str
+    restorer: str = ""
+    against_condition: ConditionName
+    against_restorer: str = ""
+    difference: float
+    low: float
+    high: float
+    images: int
+    persons: int
+    seed: int
+    commit: str
+    hardware: str
+
+
+class HoldoutRow(_UnderACondition, Row):
+    """A row of ``results/utkface.csv``: a network on UTKFace's test split.
+
+    Args:
+        network: its backbone; the constant predictor's says what it answers.
+        condition, occluder, restorer: see ``ConditionKey``.
+        mae: years.
+        cs5: the part of images within 5 years.
+        coverage90: the part of images whose age is in the 90 % interval; None where there is no distribution.
+    """
+
+    network: str
+    condition: ConditionName
+    occluder: str = ""
+    restorer: str = ""
+    mae: float
+    cs5: float
+    images: int
+    recipe: str = ""
+    seed: int
+    commit: str
+    hardware: str
+    coverage90: float | None = None
+
+
+class RestorationRow(Row):
+    """A row of ``results/restore.csv``: a restorer on a set of faces; what isn't known is empty.
+
+    Args:
+        data: the set, and which part of it.
+        occluder: what hides.
+        restorer: who filled the hidden pixels.
+        psnr, psnr_hidden, ssim, ssim_hidden, l1, l1_hidden: see ``image_metrics.Nearness``; means over pictures.
+        feature_fid: the Fréchet distance between originals and restored pictures in the last layer of the project's
+            own feature network, the mean over places. It is *not* the FID of the literature, which is Inception's, and
+            its numbers are of another scale.
+        inception_fid: the FID of the literature; empty in all rows measured here.
+        visible_identical: the share of visible pixels that are the original's, bit for bit.
+        images: how many pictures.
+        features: the run of the feature network.
+        weights: the recipes and seeds of the restorer's networks; of one that doesn't ship, its name and how its
+            version begins.
+        seed: of the occluders.
+    """
+
+    data: str
+    occluder: str = ""
+    restorer: str
+    psnr: float | None = None
+    psnr_hidden: float | None = None
+    ssim: float | None = None
+    ssim_hidden: float | None = None
+    l1: float | None = None
+    l1_hidden: float | None = None
+    feature_fid: float | None = None
+    inception_fid: float | None = None
+    visible_identical: float | None = None
+    images: int | None = None
+    features: str = ""
+    weights: str = ""
+    seed: int | None = None
+    commit: str = ""
+    hardware: str = ""
+
+
+class SpeedRow(Row):
+    """A row of ``results/speed.csv``: one way of running SpiralNet.
+
+    Args:
+        way: what runs the networks, and how precisely.
+        pictures_per_s: at this batch, the median of ``rounds``.
+        ratio: to the reference at the same batch.
+        peak_mib: the most memory that a process of its own takes for this way beyond what it had before: weights, what
+            they are loaded with, activations. PyTorch itself was there before.
+        bf16_share, fp32_share: arithmetic done per second, as a part of the machine's matrix rate in either precision.
+        bf16_gflops, fp32_gflops: that rate, in 10⁹ operations per second, as PyTorch multiplies matrices.
+        most: the largest difference to the reference of any hidden pixel, in steps of 1/255.
+        psnr: to the reference, dB, over hidden pixels; infinite where nothing differs.
+    """
+
+    way: str
+    batch: int
+    threads: int
+    pictures_per_s: float
+    ratio: float
+    peak_mib: float
+    bf16_share: float
+    fp32_share: float
+    bf16_gflops: float
+    fp32_gflops: float
+    most: int
+    psnr: float
+    rounds: int
+    recipe: str
+    seed: int
+    commit: str
+    hardware: str
+
+
+class Origin(NamedTuple):
+    """What stands beside every number."""
+
+    commit: str
+    hardware: str
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def write_rows(path: Path, kind: type[AnyRow], rows: Iterable[AnyRow]) -> None:
+    """Write rows as CSV, whole or not at all; raises OutputError."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")  # writes a float with as many digits as give it back
+    writer.writerow(kind.model_fields)
+    writer.writerows(row.model_dump().values() for row in rows)  # None becomes an empty cell
+    write_text(path, buffer.getvalue())
+
+
+def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:
+    """The rows of a table that ``write_rows`` wrote.
+
+    Raises:
+        InputError: no such file, or it isn't such a table.
+    """
+    return [_row(path, number, kind, line) for number, line in enumerate(read_lines(path), 2)]
+
+
+def read_lines(path: Path) -> Iterator[dict[str, str]]:
+    """The lines of any CSV file with a header: column → cell.
+
+    Raises:
+        InputError: it can't be read, isn't UTF-8, or a line has cells that no column names.
+    """
+    try:
+        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't be read ({error.strerror}); measure it first, or name another folder"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a table ({error}); restore it, or measure it anew") from error
+    for number, line in enumerate(lines, 2):
+        if None in line or None in line.values():
+            raise InputError(
+                f"{path}: line {number} is longer or shorter than the header; restore it, or measure it anew"
+            )
+        yield line
+
+
+def _row(path: Path, number: int, kind: type[AnyRow], line: dict[str, str]) -> AnyRow:
+    try:
+        return kind.model_validate({column: cell for column, cell in line.items() if cell != ""})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{path}: line {number}, {where}: {first['msg']}; of an older version: "
+            f"python -m spiralage.evaluation.migrate {path.parent}"
+        ) from error

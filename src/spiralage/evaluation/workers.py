@@ -1,0 +1,89 @@
+"""Processes that share work and never outlive the one that started them, however it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
+from typing import TypeVar
+
+from spiralage.errors import SpiralageError
+
+Task = TypeVar("Task")
+
+PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when its parent dies (prctl(2))."""
+
+
+def share(
+    work: Callable[[Task], object], tasks: Sequence[Task], workers: int, prepare: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """Do tasks in processes of their own; yields after each, in the order in which they end.
+
+    When a task fails, those that run are finished and those that wait are not begun. Ctrl-C, or whatever else ends the
+    caller, ends the processes at once.
+
+    Args:
+        work: what is done; it and the tasks must be such that another process can be sent them.
+        tasks: what it is done to.
+        workers: how many processes.
+        prepare: called once in each of them, as ``work`` is.
+
+    Raises:
+        SpiralageError: a process was killed.
+        Exception: what ``work`` raised.
+    """
+    before = set(active_children())
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(), prepare))
+    try:
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
+            future.result()
+            yield
+    except BrokenProcessPool as error:
+        raise SpiralageError(
+            "a process that shared the work was killed, perhaps for want of memory; the same command goes on, "
+            "with fewer --workers"
+        ) from error
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, or nobody asks for the rest
+        for process in set(active_children()) - before:
+            process.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(parent: int, prepare: Callable[[], object] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all: the parent ends us
+    die_with_parent(parent)
+    if prepare is not None:
+        prepare()
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process as soon as its parent is gone, even if it is killed.
+
+    Linux does so by itself, whatever this process is busy with; elsewhere, and for safety there, a thread waits.
+
+    Args:
+        parent: the process id that the parent had when it started this one.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before that
+            os._exit(1)
+    threading.Thread(target=_wait_and_exit, daemon=True).start()
+
+
+def _wait_and_exit() -> None:
+    started_by = parent_process()
+    if started_by is not None:
+        started_by.join()
+        os._exit(1)
