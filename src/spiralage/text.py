@@ -19,6 +19,7 @@ OTHER_SIGNS = {
     "“": '"',
     "”": '"',
     "·": "*",
+    "─": "-",
 }
 """What stands for a sign that an encoding lacks."""
 

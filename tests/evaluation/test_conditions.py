@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -126,7 +127,7 @@ def test_other_weights_make_other_pictures_of_their_own_alone(tmp_path: Path, mo
 
     def prepare_with(changed: str) -> list[str]:
         """Which files there are once the SHA-256 of one shipped file is another."""
-        entries = {n: e.model_copy(update={"sha256": "0" * 64}) if n == changed else e for n, e in shipped.items()}
+        entries = {n: replace(e, sha256="0" * 64) if n == changed else e for n, e in shipped.items()}
         monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda: entries))
         for _ in prepared_conditions(crops, all_conditions()):
             pass
@@ -148,7 +149,7 @@ def test_int8_variants_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIRALAGE_ENGINE", "openvino-int8")
     before, shipped = spiral.version, weights.manifest()
     for name, matters in (("slices-paint-int8", True), ("slices-paint", False), ("slices-context", True)):
-        entries = shipped | {name: shipped[name].model_copy(update={"sha256": "0" * 64})}
+        entries = shipped | {name: replace(shipped[name], sha256="0" * 64)}
         monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda entries=entries: entries))
         assert (spiral.version != before) == matters, name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def restored(engine: str, crops: Pixels) -> Pixels:
 @pytest.mark.parametrize("name", TWINS)
 def test_a_shipped_twin_is_of_the_shipped_network(name: str) -> None:
     manifest = weights.manifest()
-    twin, usual = (manifest[each].model_dump(exclude={"file", "sha256", "kind"}) for each in (f"{name}{INT8}", name))
+    twin, usual = ({**asdict(manifest[each]), "file": "", "sha256": "", "kind": ""} for each in (f"{name}{INT8}", name))
     assert twin == usual
 
 

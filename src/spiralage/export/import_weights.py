@@ -46,7 +46,7 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
     if any((folder / file).exists() for file in (WEIGHTS, RECORD, "recipe.json")):
         raise CheckpointError(f"{folder} holds a run already; choose another folder with --run")
     recipe, network = _rebuild(entry, recipes / f"{entry.recipe}.toml", data)
-    origin = entry.model_dump(include={"recipe", "seed", "commit", "hardware", "minutes"})
+    origin = {key: getattr(entry, key) for key in ("recipe", "seed", "commit", "hardware", "minutes")}
     facts: dict[str, Any] = {"data": entry.data.split(" → "), "pretrained": "", "imported": parts}
     save_tensors(folder / WEIGHTS, network.state_dict(), {"recipe": recipe.model_dump(mode="json"), **facts})
     write_text(folder / "recipe.json", recipe.model_dump_json(indent=2) + "\n")

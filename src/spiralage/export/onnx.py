@@ -224,7 +224,7 @@ def enter(manifest: Path, path: Path, kind: str, facts: Mapping[str, Any]) -> No
         facts: where it comes from: has every other field of ``weights.Entry``.
     """
     name, own = path.stem, {"file": path.name, "sha256": sha256_of(path), "kind": kind}
-    entry = own | {key: facts[key] for key in Entry.model_fields if key not in own}
+    entry = own | {key: facts[key] for key in Entry.__dataclass_fields__ if key not in own}
     lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())]
     _write(manifest, _sections(manifest) | {name: "\n".join(lines)})
 

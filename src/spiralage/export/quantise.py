@@ -10,6 +10,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -156,5 +157,5 @@ def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
     for name, seen in watch(faces, seed).items():
         entry, path = shipped[name], folder / f"{name}{INT8}.onnx"
         write_bytes(path, to_int8(weights.read(name), seen))
-        enter(folder / "manifest.toml", path, f"{entry.kind} int8", entry.model_dump())
+        enter(folder / "manifest.toml", path, f"{entry.kind} int8", asdict(entry))
         yield path

@@ -41,7 +41,7 @@ class Cover(NamedTuple):
 
 
 FARTHEST = 16 * CROP_SIZE
-Occluder: TypeAlias = Callable[[Doubles, np.random.Generator], Cover]
+Occluder: TypeAlias = "Callable[[Doubles, np.random.Generator], Cover]"
 
 
 def paper(landmarks: Doubles, rng: np.random.Generator) -> Cover:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -20,7 +21,7 @@ from spiralage.restoration.slice_generator import (
     walk_spiral,
     windows_of,
 )
-from spiralage.runtime import Engine, Inputs, open_session
+from spiralage.runtime import Engine, Inputs, Session, open_session
 from spiralage.store import Kind, StoredNetwork, resolve
 from spiralage.types import AlignedFace, Mask, Occlusion, Pixels, Restoration
 
@@ -74,17 +75,22 @@ class Imaginer:
         found = network if isinstance(network, StoredNetwork) else resolve(network, "imagine")
         (file,) = found.files
         self.networks: tuple[str, ...] = (file.name,)
-        self._session = open_session(file, threads, engine)
-        if self._session.inputs.keys() != {"crops", "hidden", "noise"}:
-            raise ModelFileError(f"{found.name}: no ImagineGAN's file; export it with spiralage")
-        self._noise_shape = tuple(self._session.input_shapes["noise"][1:])
+        self._open = partial(open_session, file, threads, engine)
         self._seed = seed
+        if not file.shipped and self._session.inputs.keys() != {"crops", "hidden", "noise"}:
+            raise ModelFileError(f"{found.name}: no ImagineGAN's file; export it with spiralage")
+
+    @cached_property
+    def _session(self) -> Session:
+        """Opened when a face needs it: many photos hide nothing."""
+        return self._open()
 
     def inputs(self, crops: Pixels, hidden: Mask) -> Inputs:
         """What the network is asked."""
         # One noise for every crop: a face's restoration must not depend on its place in a batch.
-        noise = np.random.default_rng(self._seed).random(self._noise_shape, np.float32)
-        noises = np.broadcast_to(noise, (len(crops), *self._noise_shape))
+        shape = tuple(self._session.input_shapes["noise"][1:])
+        noise = np.random.default_rng(self._seed).random(shape, np.float32)
+        noises = np.broadcast_to(noise, (len(crops), *shape))
         return {"crops": crops, "hidden": hidden.astype(np.uint8), "noise": np.ascontiguousarray(noises)}
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:

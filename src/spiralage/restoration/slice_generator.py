@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from spiralage.errors import ModelFileError, NetworkError
 from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step, grow
-from spiralage.runtime import BATCH, Engine, Inputs, open_session
+from spiralage.runtime import BATCH, Engine, Inputs, Session, open_session
 from spiralage.store import StoredNetwork, resolve
 from spiralage.types import CROP_SIZE, Floats, Mask, Pixels
 
@@ -73,11 +74,34 @@ class OnnxSliceGenerator:
     ) -> None:
         found = network if isinstance(network, StoredNetwork) else resolve(network, "slices")
         self.networks: tuple[str, ...] = tuple(file.name for file in found.files)
-        self._context, self._slice = (open_session(file, threads, engine) for file in found.files)
+        self._name = found.name
+        self._open_context, self._open_slice = (partial(open_session, file, threads, engine) for file in found.files)
+        if not all(file.shipped for file in found.files):
+            self._sizes, self._context  # noqa: B018  what is wrong with a user's files is said now
+
+    @cached_property
+    def _context(self) -> Session:
+        """Opened when a face needs it: many photos hide nothing."""
+        return self._open_context()
+
+    @cached_property
+    def _slice(self) -> Session:
+        return self._open_slice()
+
+    @cached_property
+    def _sizes(self) -> tuple[int, int]:
         try:
-            self.frame, self.thickness = (int(self._slice.metadata[key]) for key in ("frame", "thickness"))
+            return int(self._slice.metadata["frame"]), int(self._slice.metadata["thickness"])
         except (KeyError, ValueError) as error:
-            raise ModelFileError(f"{found.name}: no SliceGAN's files; export it with spiralage") from error
+            raise ModelFileError(f"{self._name}: no SliceGAN's files; export it with spiralage") from error
+
+    @property
+    def frame(self) -> int:
+        return self._sizes[0]
+
+    @property
+    def thickness(self) -> int:
+        return self._sizes[1]
 
     def context(self, visible: Floats) -> Modulation:
         return self._context.outputs(visible=np.ascontiguousarray(visible))
