@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
     train.command("imagine")(train_imagine)
     train.command("slices")(train_slices)
     train.command("mean-face")(train_mean_face)
+    train.command("queue")(train_queue)
     app.add_typer(train, name="train")
 
 
@@ -163,6 +164,19 @@ def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:
     with progress_bar("mean face") as update:
         path = average(Crops(crops or CACHE / "utkface"), run or Path("runs/mean-face"), progress=_noting(update))
     say(str(path))
+
+
+def train_queue(
+    queue: Annotated[Path, typer.Argument(help="a queue's file, recipes/queue.toml")] = Path("recipes/queue.toml"),
+    log: Annotated[Path, typer.Option(help="the CSV file that says what ran how long")] = Path("runs/queue.csv"),
+    threads: Threads = 1,
+) -> None:
+    """Train one recipe after the other; called again, it goes on where it stopped."""
+    need_train_extra()
+    from spiralage.training.queue import run_queue
+
+    if not run_queue(queue, log, threads=threads or 1, tell=say):
+        raise typer.Exit(1)
 
 
 def _noting(update: Callable[..., None]) -> Progress:
