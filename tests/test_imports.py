@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"evaluation", "export"},
     {"demo"},
     {"cli"},
+    {"__main__"},
     {PACKAGE},
 ]
 """The parts of the house, innermost first: a file imports its own part, and parts of its layer and of those before."""
