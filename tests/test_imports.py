@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"image_io", "model_files", "store"},
     {"runtime"},
     {"faces", "occlusion", "restoration", "age"},
+    {"workers"},
     {"pipeline"},
     {"datasets", "report"},
     {"networks"},

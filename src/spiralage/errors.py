@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spiralage.version import __version__
+
 
 class SpiralageError(Exception):
     """Base of every error this package raises on purpose."""
@@ -84,3 +86,16 @@ class DatasetError(SpiralageError):
 
 class CheckpointError(SpiralageError):
     """A checkpoint does not fit the run that wants to resume from it."""
+
+
+def told(error: Exception) -> str:
+    """What a row says of an error: one line; of one that wasn't foreseen, what it is and how to report it.
+
+    >>> told(KeyError("x"))
+    "KeyError: 'x'; please report it with the photo's format and size (spiralage 0.1.0)"
+    """
+    if isinstance(error, SpiralageError):
+        return str(error)
+    message = " ".join(str(error).split())[:200]
+    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{said}; please report it with the photo's format and size (spiralage {__version__})"

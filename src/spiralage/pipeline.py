@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator, Estimator
-from spiralage.errors import FolderError, SpiralageError
+from spiralage.errors import FolderError, OptionError, told
 from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
 from spiralage.faces.landmarks import Landmarker, LandmarkerName
@@ -19,7 +20,7 @@ from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH, use_threads
 from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport
-from spiralage.version import __version__
+from spiralage.workers import estimate_in_processes
 
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
@@ -32,6 +33,9 @@ MOST_WAITING = 32
 """So many photos, at most, wait for others to be read together with."""
 MOST_PIXELS_WAITING = 50_000_000
 """So many pixels, at most, are kept of the photos that wait."""
+
+MOST_WORKERS = 256
+"""More processes are a slip of the finger."""
 
 
 @dataclass
@@ -86,6 +90,7 @@ class AgePipeline:
         threads: int | None = None,
         yunet: Path | None = None,
     ) -> None:
+        self._settings = {name: value for name, value in locals().items() if name not in ("self", "threads")}
         threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
         self._find_occlusion = occlusion
@@ -137,10 +142,27 @@ class AgePipeline:
         yield from self._reports(waiting)
 
     def estimate_each(
-        self, photos: Iterable[Path | FolderError], *, keep_photos: bool = False
+        self, photos: Iterable[Path | FolderError], *, keep_photos: bool = False, workers: int = 1
     ) -> Iterator[PhotoReport]:
-        """``estimate_many`` for paths, as ``image_io.list_pictures`` yields them."""
-        return self.estimate_many(photos, keep_photos=keep_photos)
+        """``estimate_many`` for paths, as ``image_io.list_pictures`` yields them; if wanted, by several processes.
+
+        Args:
+            photos: paths; a folder that can't be searched becomes a report, too.
+            keep_photos: keep the pixels, for reports that picture them.
+            workers: 1 = this process; more = so many others, each with a pipeline like this one and one thread. A
+                script that asks for them must be guarded by ``if __name__ == "__main__":``, as for
+                ``multiprocessing``.
+
+        Raises:
+            OptionError: a number of workers out of range; or a stage that was given as an object can't be pickled.
+            WorkerError: the processes can't start.
+        """
+        if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
+            raise OptionError(f"the number of workers must be a whole number from 1 to {MOST_WORKERS}, got {workers!r}")
+        if workers == 1:
+            return self.estimate_many(photos, keep_photos=keep_photos)
+        make = partial(type(self), **self._settings, threads=1)
+        return estimate_in_processes(make, photos, workers=workers, keep_photos=keep_photos)
 
     def _look_at(self, photo: PhotoLike | FolderError, keep: bool) -> _Waiting:
         """The faces in a photo, or why there are none."""
@@ -181,16 +203,3 @@ class AgePipeline:
             ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
             reports += map(FaceReport, [one.face for one in some], aligned, occlusions, restorations, ages)
         return tuple(reports)
-
-
-def told(error: Exception) -> str:
-    """What a row says of an error: one line; of one that wasn't foreseen, what it is and how to report it.
-
-    >>> told(KeyError("x"))
-    "KeyError: 'x'; please report it with the photo's format and size (spiralage 0.1.0)"
-    """
-    if isinstance(error, SpiralageError):
-        return str(error)
-    message = " ".join(str(error).split())[:200]
-    said = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"{said}; please report it with the photo's format and size (spiralage {__version__})"

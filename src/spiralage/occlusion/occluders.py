@@ -12,6 +12,7 @@ sunglasses) take all 68; ``full_landmarks`` makes them for a face of which fewer
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
@@ -138,7 +139,11 @@ def cover_face(face: AlignedFace, name: OccluderName, *, seed: int = 0) -> Cover
 
 def hidden_by(name: OccluderName, *, seed: int = 0) -> Callable[[AlignedFace], Occlusion]:
     """For the pipeline: takes what an occluder would hide for hidden, without looking at the face's pixels."""
-    return lambda face: Occlusion(cover_face(face, name, seed=seed).mask, name)
+    return partial(_hidden_by, name=name, seed=seed)  # unlike a lambda it can be sent to another process
+
+
+def _hidden_by(face: AlignedFace, name: OccluderName, seed: int) -> Occlusion:
+    return Occlusion(cover_face(face, name, seed=seed).mask, name)
 
 
 def _between(a: Doubles, b: Doubles, share: float) -> Doubles:
