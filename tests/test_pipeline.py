@@ -5,18 +5,25 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from spiralage import AgePipeline, Box, Photo
 from spiralage import pipeline as pipeline_module
-from spiralage.errors import ModelFileError, OptionError, PhotoError
+from spiralage.errors import FolderError, ModelFileError, OptionError, PhotoError
 from spiralage.faces.align import invert, transform
 from spiralage.image_io import PhotoLike, encode_png
+from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
+from spiralage.pipeline import FACES_AT_ONCE, MOST_WAITING
+from spiralage.restoration.baselines import Blank
+from spiralage.types import AgeEstimate, Face, Pixels
 
 
 def test_every_kind_of_photo_gives_the_same_answer(tmp_path: Path, portrait: Photo) -> None:
@@ -106,6 +113,178 @@ def test_clear_errors() -> None:
 
 
 RESEARCH = (["training"], ["evaluation"], ["networks"], ["export"])
+
+
+class FakeFinder:
+    """A detector and landmarker in one: as many faces as a photo has rows, less one."""
+
+    name, gives_landmarks = "yunet", True
+
+    def detect(self, photo: Photo) -> tuple[Face, ...]:
+        return tuple(Face(Box(0, 0, 8, 8)) for _ in range(photo.size[1] - 1))
+
+    def locate(self, photo: Photo, face: Face) -> None:
+        return None
+
+
+class FakeEstimator:
+    """Tells one age; notes how many crops it was asked about at a time; chokes on what is white."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def estimate(self, crops: Pixels) -> tuple[AgeEstimate, ...]:
+        self.asked.append(len(crops))
+        if crops.max() == 255:
+            raise ZeroDivisionError("white\nas snow")
+        if crops.max() == 254:
+            raise KeyboardInterrupt
+        return tuple(AgeEstimate(np.eye(101, dtype=np.float32)[30]) for _ in crops)
+
+
+def photo_with(faces: int, colour: int = 100) -> Photo:
+    return Photo(np.full((faces + 1, 40, 3), colour, np.uint8), f"{faces} faces")
+
+
+@pytest.fixture
+def estimator() -> FakeEstimator:
+    return FakeEstimator()
+
+
+@pytest.fixture
+def fake(estimator: FakeEstimator) -> AgePipeline:
+    finder = FakeFinder()
+    return AgePipeline(detector=finder, landmarks=finder, occlusion=nothing_hidden, restorer=Blank(), network=estimator)
+
+
+def test_every_stage_can_be_an_object(fake: AgePipeline) -> None:
+    assert [report.age.mean for report in fake.estimate(photo_with(3))] == [30] * 3
+
+
+def test_faces_of_many_photos_are_read_together(fake: AgePipeline, estimator: FakeEstimator) -> None:
+    counts = [0, 1, 2, 0, 70, *[1] * 40, 0, 3]
+    reports = list(fake.estimate_many(photo_with(count) for count in counts))
+    assert [len(report.faces) for report in reports] == counts
+    assert [report.image for report in reports] == [f"{count} faces" for count in counts]
+    assert sum(estimator.asked) == sum(counts)
+    assert max(estimator.asked) <= FACES_AT_ONCE
+    assert len(estimator.asked) < 10
+
+
+def test_reports_come_while_photos_do(fake: AgePipeline) -> None:
+    taken = 0
+
+    def photos() -> Iterator[Photo]:
+        nonlocal taken
+        for count in [0] * 3 + [1] * 500:
+            taken += 1
+            yield photo_with(count)
+
+    reports = fake.estimate_many(photos())
+    for number in range(1, 4):
+        next(reports)
+        assert taken == number  # nobody waits for faces that aren't there
+    next(reports)
+    assert taken <= 3 + MOST_WAITING
+
+
+def test_large_photos_that_are_kept_do_not_pile_up(fake: AgePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "MOST_PIXELS_WAITING", 300)
+    taken = 0
+
+    def photos() -> Iterator[Photo]:
+        nonlocal taken
+        for _ in range(50):
+            taken += 1
+            yield photo_with(1)
+
+    reports = fake.estimate_many(photos(), keep_photos=True)
+    assert next(reports).photo is not None
+    assert taken <= 4
+
+
+def test_only_the_culprit_has_the_error(fake: AgePipeline) -> None:
+    photos = [photo_with(1), photo_with(2, 255), photo_with(0), photo_with(1)]
+    reports = list(fake.estimate_many(photos))
+    assert [len(report.faces) for report in reports] == [1, 0, 0, 1]
+    said = "ZeroDivisionError: white as snow; please report it with the photo's format and size"
+    assert [bool(report.error) for report in reports] == [False, True, False, False]
+    assert str(reports[1].error).startswith(said)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), OSError(22, "odd"), MemoryError(), RecursionError("a\nb")])
+def test_whatever_a_photo_raises_is_its_row(
+    fake: AgePipeline, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def odd(photo: object) -> Photo:
+        if photo == "odd.jpg":
+            raise error
+        return photo_with(1)
+
+    monkeypatch.setattr(pipeline_module, "as_photo", odd)
+    reports = list(fake.estimate_each([Path("a.jpg"), "odd.jpg", Path("b.jpg")]))  # type: ignore[list-item]
+    assert [report.image for report in reports] == ["a.jpg", "odd.jpg", "b.jpg"]
+    assert [len(report.faces) for report in reports] == [1, 0, 1]
+    assert str(reports[1].error).startswith(type(error).__name__)
+    assert "\n" not in str(reports[1].error)
+
+
+def test_ctrl_c_ends_a_batch(fake: AgePipeline) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        list(fake.estimate_many([photo_with(1), photo_with(1, 254)]))
+
+
+def test_a_folder_that_can_not_be_searched_is_a_row(fake: AgePipeline) -> None:
+    (report,) = fake.estimate_each([FolderError(Path("locked"), "can't be searched")])
+    assert (report.image, report.error) == ("locked", "locked: can't be searched")
+
+
+def test_many_photos_read_as_they_would_be_alone(portrait: Photo) -> None:
+    photos = [Photo(np.ascontiguousarray(portrait.pixels[: 300 + 20 * n, 90:400]), str(n)) for n in range(4)]
+    pipeline = AgePipeline(detector="none", threads=1)
+    together = [[face.age.mean for face in report.faces] for report in pipeline.estimate_many(photos)]
+    alone = [[face.age.mean for face in pipeline.estimate(photo)] for photo in photos]
+    np.testing.assert_allclose(together, alone, atol=1e-3)
+
+
+def answers_by_threads(detector: str, portrait: Photo, count: int) -> None:
+    """8 threads share a pipeline: each photo's answer is what it is alone."""
+    face = cv2.resize(portrait.pixels[20:240, 110:330], (140, 140), interpolation=cv2.INTER_AREA)
+    sides = (0, 12, 24, 36)
+    photos = [np.pad(face, ((side, 30), (30, side), (0, 0))) for side in sides]
+    pipeline = AgePipeline(detector=detector, restorer="mean-face", threads=1)  # type: ignore[arg-type]
+    alone = [[report.age.mean for report in pipeline.estimate(photo)] for photo in photos]
+    assert all(alone)
+    assert len({round(ages[0], 3) for ages in alone}) > 1  # photos differ, else agreeing would say little
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: [r.age.mean for r in pipeline.estimate(photos[n % len(photos)])], range(count)))
+    for number, ages in enumerate(found):
+        assert ages == pytest.approx(alone[number % len(photos)], abs=1e-3)
+
+
+def test_threads_share_a_pipeline_with_dlib(portrait: Photo) -> None:
+    answers_by_threads("dlib", portrait, 100)
+
+
+@pytest.mark.usefixtures("yunet_file")
+def test_threads_share_a_pipeline_with_yunet(portrait: Photo) -> None:
+    answers_by_threads("yunet", portrait, 200)
+
+
+def test_threads_reach_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cv2.getNumThreads()
+    try:
+        for threads in (2, 1):
+            AgePipeline(detector="none", restorer="none", threads=threads)
+            assert cv2.getNumThreads() == threads
+        cv2.setNumThreads(3)
+        monkeypatch.setenv("SPIRALAGE_THREADS", "1")
+        AgePipeline(detector="none", restorer="none")
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
+
+
 FORBIDDEN = ("torch", "lightning_fabric", "kornia", "scipy", "matplotlib", "skimage", "onnx")
 
 

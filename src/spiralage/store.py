@@ -115,12 +115,11 @@ def resolve(name_or_path: str | Path, *kinds: Kind, int8: bool = False) -> Store
         'best.onnx'
     """
     text = os.fspath(name_or_path)
-    if isinstance(name_or_path, str) and _is_name(text):
-        for folder in (weights.folder(), user_folder()):
-            found = _in_folder(folder, text, kinds) if folder is not None else None
-            if found is not None:
-                return _in_int8(found) if int8 else found
-    found = _at_path(Path(text), kinds)
+    try:
+        found = _by_name(text, kinds) if isinstance(name_or_path, str) and _is_name(text) else None
+        found = found or _at_path(Path(text), kinds)
+    except (OSError, ValueError) as error:  # a name that is too long, or has a null in it; a folder not to be read
+        raise ModelFileError(f"{text[:80]!r}: can't be looked up ({error.args[-1]}); check the path") from error
     if found is None:
         raise ModelFileError(f"no network {text!r} ({' or '.join(kinds)}); {_what_there_is(kinds)}, or give a path")
     return _in_int8(found) if int8 else found
@@ -164,17 +163,20 @@ def _is_name(text: str) -> bool:
     return bool(text) and not {"/", "\\", os.sep} & set(text) and not text.endswith(".onnx") and text not in (".", "..")
 
 
+def _by_name(name: str, kinds: tuple[Kind, ...]) -> StoredNetwork | None:
+    folders = (weights.folder(), user_folder())
+    found = (_in_folder(folder, name, kinds) for folder in folders if folder is not None)
+    return next(filter(None, found), None)
+
+
 def _at_path(path: Path, kinds: tuple[Kind, ...]) -> StoredNetwork | None:
-    try:
-        if path.is_dir():
-            return _only_one(path, kinds)
-        if path.suffix == ".onnx":
-            if not path.is_file():
-                raise ModelFileError(f"{path}: no such file; check the path")
-            return _in_folder(path.parent, _without_part(path.stem, kinds), kinds, whole=path)
-        return _in_folder(path.parent, path.name, kinds) if path.parent != Path() else None
-    except (OSError, ValueError) as error:  # a name that is too long, or has a null in it
-        raise ModelFileError(f"{str(path)[:80]!r}: can't be looked up ({error}); check the path") from error
+    if path.is_dir():
+        return _only_one(path, kinds)
+    if path.suffix == ".onnx":
+        if not path.is_file():
+            raise ModelFileError(f"{path}: no such file; check the path")
+        return _in_folder(path.parent, _without_part(path.stem, kinds), kinds, whole=path)
+    return _in_folder(path.parent, path.name, kinds) if path.parent != Path() else None
 
 
 def _without_part(stem: str, kinds: tuple[Kind, ...]) -> str:

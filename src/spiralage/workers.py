@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -234,6 +236,7 @@ def _no_interrupt() -> Iterator[None]:
 def _work(connection: Connection, make: MakeReader, keep_photos: bool) -> None:
     """What a process does: make a reader, then answer until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     try:
         try:
             logging.disable(logging.WARNING)  # who started it has said these things
@@ -247,3 +250,15 @@ def _work(connection: Connection, make: MakeReader, keep_photos: bool) -> None:
             connection.send(list(reader.estimate_each(connection.recv(), keep_photos=keep_photos)))
     except (EOFError, OSError):  # nobody asks, or listens
         return
+
+
+def end_with_parent() -> None:
+    """End this process, which ``multiprocessing`` started, at once when its parent has ended, however it did."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -17,7 +17,7 @@ from spiralage.occlusion.window import (
     paper_mask,
     random_window,
 )
-from spiralage.types import CROP_SIZE
+from spiralage.types import CROP_SIZE, Mask
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -68,6 +68,42 @@ def largest_area(visible: npt.NDArray[np.bool_]) -> int:
         ),
         default=0,
     )
+
+
+def by_a_stack(hidden: Mask) -> Window | None:
+    """The largest window row by row, with a stack of rising heights, as it was found before: slow, and the first."""
+    best: tuple[int, Window] | None = None
+    heights = np.zeros(hidden.shape[1], np.int64)
+    for row, covered in enumerate(hidden):
+        heights = np.where(covered, 0, heights + 1)
+        stack: list[tuple[int, int]] = []
+        for column, height in enumerate([*heights.tolist(), 0]):
+            first = column
+            while stack and stack[-1][1] >= height:
+                first, tall = stack.pop()
+                area = tall * (column - first)
+                if tall and (best is None or area > best[0]):
+                    best = area, Window(first, row - tall + 1, column - first, tall)
+            stack.append((first, height))
+    return None if best is None else best[1]
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> Mask:
+    """Masks of all kinds: coarse and fine noise, blobs, edges, and windows in them."""
+    rng = np.random.default_rng(draw(seeds))
+    cells = draw(st.sampled_from([2, 4, 8, 32, 256]))
+    noise = rng.random((cells, cells)) < draw(st.sampled_from([0.001, 0.1, 0.5, 0.9, 0.999]))
+    hidden = noise.repeat(256 // cells, 0).repeat(256 // cells, 1)
+    for window in draw(st.lists(windows(), max_size=3)):
+        hidden[window.slices] = draw(st.booleans())
+    return hidden
+
+
+@given(masks())
+@settings(max_examples=60, deadline=None)
+def test_the_largest_window_is_the_one_that_a_stack_finds(hidden: Mask) -> None:
+    assert largest_window(hidden) == by_a_stack(hidden)
 
 
 @given(hnp.arrays(np.bool_, (8, 8)))
