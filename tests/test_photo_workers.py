@@ -146,7 +146,7 @@ INTERRUPTED = """
 import sys
 from functools import partial
 from pathlib import Path
-from test_workers import FakeReader
+from test_photo_workers import FakeReader
 from spiralage.workers import estimate_in_processes
 if __name__ == "__main__":
     photos = [Path("a"), *[Path("hang")] * 10]
