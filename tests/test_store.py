@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def enter(folder: Path, name: str, data: bytes, kind: str = "age") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.onnx"
     path.write_bytes(data)
-    entry = weights.manifest()["best"].model_dump() | {
+    entry = asdict(weights.manifest()["best"]) | {
         "file": path.name,
         "sha256": sha256(data).hexdigest(),
         "kind": kind,
