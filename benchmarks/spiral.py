@@ -32,13 +32,13 @@ from spiralage.export.quantise import NETWORKS
 from spiralage.faces.find import make_finder
 from spiralage.files import write_text
 from spiralage.networks.backbones.vgg import WIDENING, convolutions
+from spiralage.networks.features import STYLE_BLOCK
 from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
 from spiralage.restoration.slice_generator import Modulation
 from spiralage.runtime import INT8
-from spiralage.training.features import STYLE_BLOCK
 from spiralage.training.loop import channels_last
 from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic import age_recipe, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, age_recipe, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
 
 from spiralage.datasets.crops import Crops
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.loop import WEIGHTS
 from spiralage.training.recipes import SliceRecipe
+from spiralage.training.run import WEIGHTS
 from spiralage.training.tasks.age import train_age
 from spiralage.training.tasks.imagine import train_imagine
 from spiralage.training.tasks.slices import train_slices
@@ -31,7 +31,7 @@ def train_spiral(folder: Path, name: str = "tiny-slices") -> None:
         name: the SliceGAN's run.
     """
     crops = train_before_slices(folder)
-    train_slices(one_step_recipe(name), crops, folder / name, folder, device="cpu")
+    train_slices(one_step_recipe(name), crops, folder / name, folder, **FLOAT32)
     change_weights(folder / name, "generator.to_picture.weight")
 
 
@@ -41,9 +41,14 @@ def train_before_slices(folder: Path) -> Crops:
     vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), crops, folder / "tiny-vgg", device="cpu")
+        train_age(
+            age_recipe(name="tiny-vgg", epochs=0.25, network=vgg),
+            crops,
+            folder / "tiny-vgg",
+            **FLOAT32,
+        )
         imagine = imagine_recipe(epochs=0.25, features="tiny-vgg")
-        train_imagine(imagine, crops, folder / "tiny-imagine", folder, device="cpu")
+        train_imagine(imagine, crops, folder / "tiny-imagine", folder, **FLOAT32)
     return crops
 
 

@@ -13,10 +13,16 @@ import pytest
 
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
+from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import Backbone, BackboneName, CompactNet, make_backbone
+from spiralage.networks.heads import make_head
+from spiralage.networks.views import CentredSquare
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.training.tasks import age
 from spiralage.types import Pixels
+
+FLOAT32: dict[str, Any] = {"device": "cpu", "precision": "32-true"}
+"""How a test trains, unless it is about another precision: never as the processor would have it."""
 
 SPLITS: tuple[Split, ...] = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
 
@@ -59,6 +65,12 @@ def use_tiny_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(age, "make_backbone", make)
 
 
+def age_network(backbone: Any, *, crop: int, pool: int) -> AgeNetwork:
+    """An age network with a new head; a backbone that doesn't say has 101 features."""
+    head = make_head("mean-variance", getattr(backbone, "width", 101))
+    return AgeNetwork(CentredSquare(crop=crop, pool=pool), backbone, head)
+
+
 def age_recipe(**changes: Any) -> AgeRecipe:
     """A run of 12 steps at 32 pixels."""
     values: dict[str, Any] = {
@@ -85,9 +97,9 @@ def imagine_recipe(**changes: Any) -> ImagineRecipe:
         "ema": 0.5,
         "features": "tiny",
         "features_size": 64,
-        "network": {"size": 32, "width": 8, "blocks": 1, "critic_width": 8},
+        "network": {"size": 32, "width": 8, "blocks": 1, "discriminator_width": 8},
         "generator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
-        "critic": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+        "discriminator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
         "loss": {"adversarial": 0.1, "perceptual": 1.0, "hue_color": 10.0, "l1": 10.0},
     }
     return ImagineRecipe.model_validate(values | changes)
@@ -108,11 +120,11 @@ def slice_recipe(**changes: Any) -> SliceRecipe:
             "thickness": 16,
             "width": 8,
             "blocks": 1,
-            "critic_width": 8,
-            "slice_critic_width": 8,
+            "discriminator_width": 8,
+            "slice_discriminator_width": 8,
         },
         "generator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
-        "critic": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
+        "discriminator": {"name": "adam", "learning_rate": 1e-3, "betas": [0.0, 0.999]},
     }
     return SliceRecipe.model_validate(values | changes)
 

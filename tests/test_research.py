@@ -60,7 +60,7 @@ def test_from_the_archive_to_the_shipped_file(
     monkeypatch.chdir(tmp_path)
     Path("tiny.toml").write_text(RECIPE)
     assert main(["data", "crops", "--data", str(archive.parent), "--detector", "dlib"]) == 0
-    assert main(["train", "age", "tiny.toml", "--threads", "1", "--device", "cpu"]) == 0
+    assert main(["train", "age", "tiny.toml", "--threads", "1", "--device", "cpu", "--precision", "32-true"]) == 0
     assert "complete" in capsys.readouterr().out
     assert main(["evaluate", "utkface", "runs/tiny"]) == 0
 

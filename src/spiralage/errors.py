@@ -12,7 +12,8 @@
     ├── MissingExtraError         a package of an optional extra isn't installed
     ├── RecipeError               a recipe has an unknown key or a value out of range
     ├── DatasetError              an archive or folder isn't the data set it should be
-    └── CheckpointError           a checkpoint does not fit the run that wants to resume from it
+    ├── CheckpointError           a checkpoint or run folder is damaged, or doesn't fit the run
+    └── TrainingError             a training came to NaN or infinity
 
 Each message is one line that says what is wrong and what to do about it. A photo without a face is not
 an error: the answer is an empty list of faces.
@@ -86,6 +87,21 @@ class DatasetError(SpiralageError):
 
 class CheckpointError(SpiralageError):
     """A checkpoint does not fit the run that wants to resume from it."""
+
+
+class TrainingError(SpiralageError):
+    """A training came to numbers that are none, and was stopped.
+
+    >>> print(TrainingError(17, "loss is nan"))
+    stopped at step 17: loss is nan; the last good checkpoint stays: lower learning_rate, choose another run folder
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(
+            f"stopped at step {step}: {reason}; the last good checkpoint stays: lower learning_rate, "
+            "choose another run folder"
+        )
+        self.step = step
 
 
 def told(error: Exception) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.metrics
 import torch
-from synthetic import drawn_crop
+from synthetic import age_network, drawn_crop
 
 from spiralage.evaluation.image_metrics import (
     MOST_PSNR,
@@ -19,10 +19,9 @@ from spiralage.evaluation.image_metrics import (
     psnr,
     ssim_map,
 )
-from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import make_backbone
+from spiralage.networks.features import age_features
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
-from spiralage.training.features import age_features
 from spiralage.types import Doubles, Pixels
 
 HIDDEN = margin_mask(PAPER_WINDOW)[None]  # three quarters
@@ -170,7 +169,7 @@ def test_a_large_sample_comes_near_the_closed_form() -> None:
 
 def test_activations_are_means_over_places_of_the_last_layer() -> None:
     torch.manual_seed(0)
-    features = age_features(AgeNetwork(make_backbone("vgg16", 0.5, 4), crop=256, pool=8), 64)
+    features = age_features(age_network(make_backbone("vgg16", 0.5, 4), crop=256, pool=8), 64)
     pictures = some_pictures(2)
     found = activations(features, pictures)
     assert found.shape == (2, 32)

@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import age_recipe, drawn_crop, imagine_recipe, slice_recipe, use_tiny_backbones, write_crops
+from synthetic import (
+    FLOAT32,
+    age_network,
+    age_recipe,
+    drawn_crop,
+    imagine_recipe,
+    slice_recipe,
+    use_tiny_backbones,
+    write_crops,
+)
 from torch import Tensor
 
 from spiralage import weights
@@ -23,9 +32,9 @@ from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
 from spiralage.runtime import Session
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.loop import read_record
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import SliceRecipe
+from spiralage.training.run import read_record
 from spiralage.training.tasks.age import load_age_network, train_age
 from spiralage.training.tasks.imagine import load_imaginer, train_imagine
 from spiralage.training.tasks.slices import load_slice_gan, train_slices
@@ -46,7 +55,7 @@ def assert_same_ages(model: bytes, network: AgeNetwork) -> None:
     session = Session(model, threads=1)
     for pictures in [crops(count) for count in BATCHES] + [np.zeros((1, 256, 256, 3), np.uint8)]:
         with torch.no_grad():
-            expected = network.eval()(torch.from_numpy(pictures)).softmax(dim=1).numpy()
+            expected = network.eval()(torch.from_numpy(pictures)).numpy()
         found = session.run(crops=pictures)
         assert found.dtype == np.float32
         assert found.shape == (len(pictures), 101)
@@ -74,16 +83,16 @@ def lively(network: AgeNetwork) -> AgeNetwork:
 @pytest.mark.parametrize(("crop", "pool"), [(256, 2), (224, 1)])
 def test_compact_answers_the_same_in_onnx(crop: int, pool: int) -> None:
     torch.manual_seed(0)
-    network = lively(AgeNetwork(CompactNet(), crop=crop, pool=pool))
+    network = lively(age_network(CompactNet(), crop=crop, pool=pool))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as after training
-    means = expected_age(network(torch.from_numpy(crops(3))).softmax(dim=1).detach().numpy())
+    means = expected_age(network(torch.from_numpy(crops(3))).detach().numpy())
     assert np.ptp(means) > 0.1  # else agreeing would say little
     assert_same_ages(age_onnx(network), network)
 
 
 def test_alexnet_answers_the_same_in_onnx() -> None:
     torch.manual_seed(0)
-    network = AgeNetwork(AlexNet(), crop=224, pool=2)
+    network = age_network(AlexNet(), crop=224, pool=2)
     assert_same_ages(age_onnx(network), network)
 
 
@@ -112,13 +121,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finished = write_crops(folder / "crops")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(epochs=0.5), finished, folder / "tiny", device="cpu")
-        train_imagine(imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder, device="cpu")
+        train_age(age_recipe(epochs=0.5), finished, folder / "tiny", **FLOAT32)
+        train_imagine(imagine_recipe(epochs=0.5), finished, folder / "tiny-imagine", folder, **FLOAT32)
         vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
-        train_age(age_recipe(name="tiny-vgg", epochs=0.25, network=vgg), finished, folder / "tiny-vgg", device="cpu")
+        train_age(
+            age_recipe(name="tiny-vgg", epochs=0.25, network=vgg),
+            finished,
+            folder / "tiny-vgg",
+            **FLOAT32,
+        )
         network = slice_recipe().network.model_dump() | {"residual": True}
         slices = slice_recipe(epochs=0.25, network=network)
-        train_slices(slices, finished, folder / "tiny-slices", folder, device="cpu")
+        train_slices(slices, finished, folder / "tiny-slices", folder, **FLOAT32)
     return folder
 
 

@@ -36,7 +36,7 @@ def model() -> bytes:
     torch.manual_seed(0)
     wide = nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(16, 16, 4, 2, 1), nn.ReLU()
     network = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), *wide, nn.Conv2d(16, 3, 3, padding=1))
-    return _to_onnx(network, {"picture": torch.zeros(2, 3, 8, 8)}, ["larger"], notes={"frame": "8"})
+    return _to_onnx(network, {"picture": torch.zeros(2, 3, 8, 8)}, ["larger"], metadata={"frame": "8"})
 
 
 def some_inputs(count: int, seed: int) -> list[Inputs]:

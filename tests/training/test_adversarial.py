@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spiralage.training.adversarial import COLLAPSED, SHOWN, as_column, look_for_collapse, spread
+from spiralage.training.adversarial import COLLAPSED, SHOWN, as_column, diversity, look_for_collapse
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +26,16 @@ def look(painted: Tensor, real: Tensor, caplog: pytest.LogCaptureFixture) -> tup
 def test_equal_pictures_have_collapsed(caplog: pytest.LogCaptureFixture) -> None:
     real = torch.rand(4, 3, 8, 8)
     values, warnings = look(torch.rand(1, 3, 8, 8).expand(4, 3, 8, 8), real, caplog)
-    assert values == {"spread": 0, "real_spread": pytest.approx(spread(real)), "collapsed": 1}
+    assert values == {"diversity": 0, "real_diversity": pytest.approx(diversity(real)), "collapsed": 1}
     (warning,) = warnings
     assert warning.startswith("tiny, step 7: ")
-    assert f"{spread(real):.4f}" in warning
+    assert f"{diversity(real):.4f}" in warning
 
 
 def test_lively_pictures_have_not(caplog: pytest.LogCaptureFixture) -> None:
     values, warnings = look(torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8), caplog)
     assert values["collapsed"] == 0
-    assert values["spread"] > 0
+    assert values["diversity"] > 0
     assert not warnings
 
 

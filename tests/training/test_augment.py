@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spiralage.networks.age import AgeNetwork
-from spiralage.networks.backbones import AlexNet
+from spiralage.networks.views import CentredSquare
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import compress_some, cover_some
 from spiralage.types import Pixels
 
+WHOLE = CentredSquare(crop=256, pool=1)
 HIDDEN = margin_mask(PAPER_WINDOW)
 
 
@@ -80,27 +80,27 @@ def drawn_tensors(count: int, size: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(("crop", "size"), [(256, 256), (256, 128), (224, 112), (224, 80)])
 def test_share_1_hides_the_papers_mask_as_a_network_sees_it(crop: int, size: int) -> None:
-    network = AgeNetwork(AlexNet(), crop=crop, pool=1)
-    visible = network.view(torch.from_numpy(np.where(HIDDEN[..., None], np.uint8(0), np.full((1, 256, 256, 3), 255))))
-    share = F.interpolate(visible * network.DEVIATION + network.MEAN, size=(size, size), mode="area")
+    views = CentredSquare(crop=crop, pool=1)
+    white = np.where(HIDDEN[..., None], np.uint8(0), np.full((1, 256, 256, 3), 255, np.uint8))
+    share = F.interpolate(views(torch.from_numpy(white)), size=(size, size), mode="area")
     pictures = drawn_tensors(3, size)
     before = pictures.clone()
-    torch.testing.assert_close(cover_some(pictures, crop, 1), pictures * share)
+    torch.testing.assert_close(cover_some(pictures, views, 1), pictures * share)
     assert (share == 0).float().mean() > 0.6
     assert torch.equal(pictures, before)  # the pictures that came in are as they were
 
 
 def test_share_0_hides_nothing() -> None:
     pictures = drawn_tensors(3, 64)
-    assert cover_some(pictures, 256, 0) is pictures
+    assert cover_some(pictures, WHOLE, 0) is pictures
 
 
 def test_share_half_covers_about_half_and_leaves_the_others_alone() -> None:
     pictures = drawn_tensors(100, 16)
     torch.manual_seed(0)
-    out = cover_some(pictures, 256, 0.5)
+    out = cover_some(pictures, WHOLE, 0.5)
     covered = (out[:, :, -1] == 0).all(dim=1).all(dim=1)
     assert 35 < covered.sum() < 65
     assert torch.equal(out[~covered], pictures[~covered])
     torch.manual_seed(0)
-    assert torch.equal(cover_some(pictures, 256, 0.5), out)
+    assert torch.equal(cover_some(pictures, WHOLE, 0.5), out)

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import write_crops
+from synthetic import FLOAT32, write_crops
 from torch import Tensor, nn
 
 from spiralage.datasets.crops import Crops
 from spiralage.networks.backbones.mobilenet import MobileNet
-from spiralage.training.loop import WEIGHTS
 from spiralage.training.recipes import AgeRecipe, load_recipe
+from spiralage.training.run import WEIGHTS
 from spiralage.training.tasks.age import load_age_network, train_age
 
 # What the console script does; the launcher starts it once more, with the same arguments.
@@ -78,7 +78,7 @@ def train(folder: Path, crops: Crops, batch: int) -> subprocess.CompletedProcess
     (folder / "shared.toml").write_text(RECIPE.format(batch=batch))
     command = [sys.executable, "train.py", "train", "age", "shared.toml", "--crops", str(crops.folder)]
     with subprocess.Popen(
-        [*command, "--devices", "2", "--device", "cpu", "--threads", "1"],
+        [*command, "--devices", "2", "--device", "cpu", "--precision", "32-true", "--threads", "1"],
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -108,7 +108,7 @@ def test_two_processes_end_with_one_run(tmp_path: Path, crops: Crops) -> None:
     _, network = load_age_network(run)
     assert all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     alone = tmp_path / "alone"
-    train_age(load_recipe(tmp_path / "shared.toml", AgeRecipe), crops, alone, device="cpu")
+    train_age(load_recipe(tmp_path / "shared.toml", AgeRecipe), crops, alone, **FLOAT32)
     torch.manual_seed(3)
     untrained = vector(MobileNet(dropout=0))
     shared_way, lone_way = (vector(load_age_network(r)[1].backbone) - untrained for r in (run, alone))

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from synthetic import age_network
 from torch import Tensor
 
 from spiralage.errors import CheckpointError, ModelFileError, RecipeError
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import BackboneName, make_backbone
 from spiralage.networks.backbones.vgg import VGG, convolutions
+from spiralage.networks.features import age_features
 from spiralage.networks.restorers.slices import statistics
 from spiralage.training import features
-from spiralage.training.features import age_features, imagenet_features, imagenet_file, load_features
+from spiralage.training.features import imagenet_features, imagenet_file, load_features
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def _seed() -> None:
 
 
 def small_vgg(name: BackboneName = "vgg16") -> AgeNetwork:
-    return AgeNetwork(make_backbone(name, 0.5, 4), crop=256, pool=4)
+    return age_network(make_backbone(name, 0.5, 4), crop=256, pool=4)
 
 
 def test_gradients_reach_the_picture_only() -> None:
@@ -40,7 +42,7 @@ def test_gradients_reach_the_picture_only() -> None:
 @torch.no_grad()
 def test_pictures_are_normalised_as_the_age_network_does() -> None:
     network, picture = small_vgg().eval(), torch.rand(2, 3, 32, 32)
-    expected = network.backbone.features(network.normalise(picture))
+    expected = network.backbone.activations(network.normalise(picture))
     for a, b in zip(age_features(network)(picture), expected, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -70,7 +72,7 @@ def test_the_style_is_told_by_the_last_activation_at_a_quarter(name: BackboneNam
 
 
 def test_styles_need_a_vgg() -> None:
-    other = AgeNetwork(make_backbone("compact", 0.5), crop=256, pool=4)
+    other = age_network(make_backbone("compact", 0.5), crop=256, pool=4)
     with pytest.raises(RecipeError, match="styles are told by a VGG, not by CompactNet"):
         age_features(other).style_encoder()
 

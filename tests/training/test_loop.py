@@ -10,8 +10,8 @@ import pytest
 from synthetic import age_recipe, imagine_recipe
 
 from spiralage.errors import CheckpointError
-from spiralage.training.loop import Run
 from spiralage.training.recipes import AgeRecipe
+from spiralage.training.run import Run
 
 
 def old_recipe(**changes: Any) -> str:

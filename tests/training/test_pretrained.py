@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from synthetic import age_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, age_network, age_recipe, use_tiny_backbones, write_crops
 from torch import Tensor
 
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, ModelFile, model_path
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones.mobilenet import STAGES, MobileNet
+from spiralage.networks.heads import SoftmaxHead
 from spiralage.training import pretrained
 from spiralage.training.pretrained import Floats, faceres_weights, learned_from, mobilenet_weights, read_tfjs
 from spiralage.training.tasks import age
@@ -110,16 +111,28 @@ def published_ages(tensors: dict[str, Floats], first: Array) -> Array:
     return np.asarray(features @ tensors["age_pred/kernel"] + tensors["age_pred/bias"])
 
 
+def network_of(tensors: dict[str, Floats]) -> AgeNetwork:
+    network = age_network(MobileNet(), crop=64, pool=1).eval()
+    network.load_state_dict(mobilenet_weights(tensors))
+    return network
+
+
+def logits_of(network: AgeNetwork, picture: Pixels) -> Array:
+    """The 101 logits of a (64, 64, 3) picture."""
+    assert isinstance(network.head, SoftmaxHead)
+    with torch.no_grad():
+        logits: Tensor = network.head.logits(network.features(pixels(picture)))
+    return np.asarray(logits[0].numpy())
+
+
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, Floats]:
     return tensors_of()
 
 
 @pytest.fixture(scope="module")
-def network(tensors: dict[str, Floats]) -> MobileNet:
-    network = MobileNet().eval()
-    network.load_state_dict(mobilenet_weights(tensors))
-    return network
+def network(tensors: dict[str, Floats]) -> AgeNetwork:
+    return network_of(tensors)
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +144,11 @@ def picture() -> Pixels:
 
 def seen(picture: Pixels) -> Tensor:
     """What the backbone sees of a picture inside an AgeNetwork."""
-    unused = AgeNetwork(MobileNet(), crop=64, pool=1)
-    return unused.normalise(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+    return age_network(MobileNet(), crop=64, pool=1).normalise(pixels(picture))
+
+
+def pixels(picture: Pixels) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
 
 
 def test_tensors_are_read_in_their_types(tmp_path: Path) -> None:
@@ -187,9 +203,10 @@ def test_a_missing_tensor_is_named(tensors: dict[str, Floats], name: str) -> Non
 
 @torch.no_grad()
 def test_the_first_layer_sees_what_the_published_one_sees(
-    tensors: dict[str, Floats], network: MobileNet, picture: Pixels
+    tensors: dict[str, Floats], network: AgeNetwork, picture: Pixels
 ) -> None:
-    found = network[0](seen(picture))[0].permute(1, 2, 0).numpy()
+    assert isinstance(network.backbone, MobileNet)
+    found = network.backbone[0](seen(picture))[0].permute(1, 2, 0).numpy()
     expected = published_first(tensors, picture)
     assert np.mean((expected > 0) & (expected < 6)) > 0.2  # the comparison is of numbers, not of clipped ones
     np.testing.assert_allclose(found[:-1, :-1], expected[:-1, :-1], atol=1e-4)
@@ -199,19 +216,19 @@ def test_the_first_layer_sees_what_the_published_one_sees(
 
 @torch.no_grad()
 def test_the_network_computes_what_the_published_one_computes(
-    tensors: dict[str, Floats], network: MobileNet, picture: Pixels
+    tensors: dict[str, Floats], network: AgeNetwork, picture: Pixels
 ) -> None:
     first = published_first(tensors, picture, border=127.5 - MEAN)  # mid-gray around the picture, as here
     expected = published_ages(tensors, first)
-    found = network(seen(picture))[0].numpy()
+    found = logits_of(network, picture)
     assert expected.std() > 0.1
     np.testing.assert_allclose(found[1:], expected, atol=1e-3)
     assert found[0] == pytest.approx(found[1], abs=1e-5)
 
 
-def test_year_0_starts_as_a_copy_of_year_1(tensors: dict[str, Floats], network: MobileNet) -> None:
-    weight, bias = mobilenet_weights(tensors)["19.weight"], mobilenet_weights(tensors)["19.bias"]
-    assert weight.shape == network[19].weight.shape == (101, 256)
+def test_year_0_starts_as_a_copy_of_year_1(tensors: dict[str, Floats], network: AgeNetwork) -> None:
+    weight, bias = (mobilenet_weights(tensors)[f"head.logits.{part}"] for part in ("weight", "bias"))
+    assert weight.shape == network.state_dict()["head.logits.weight"].shape == (101, 256)
     assert torch.equal(weight[0], weight[1])
     assert bias[0] == bias[1]
     assert torch.equal(weight[1:], torch.from_numpy(tensors["age_pred/kernel"].T.copy()))
@@ -237,11 +254,10 @@ def test_the_published_file_fits_the_network(picture: Pixels) -> None:
     except ModelFileError:
         pytest.skip("the published MobileNet is not on this machine")
     tensors = read_tfjs(*files)
-    network = MobileNet().eval()
-    network.load_state_dict(mobilenet_weights(tensors))
+    network = network_of(tensors)
     assert float(tensors["conv1_relu/Cast"]) == 6  # it is a ReLU6
     expected = published_ages(tensors, published_first(tensors, picture, border=127.5 - MEAN))
-    np.testing.assert_allclose(network(seen(picture))[0, 1:].numpy(), expected, atol=1e-3)
+    np.testing.assert_allclose(logits_of(network, picture)[1:], expected, atol=1e-3)
 
 
 RECIPE = age_recipe(
@@ -267,18 +283,18 @@ def asked(tensors: dict[str, Floats], monkeypatch: pytest.MonkeyPatch) -> list[s
     return calls
 
 
-def test_a_run_starts_from_the_published_weights(tmp_path: Path, network: MobileNet, asked: list[str]) -> None:
-    assert train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", device="cpu")
+def test_a_run_starts_from_the_published_weights(tmp_path: Path, network: AgeNetwork, asked: list[str]) -> None:
+    assert train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", **FLOAT32)
     assert asked == ["faceres"]
     recipe, trained = load_age_network(tmp_path / "run")
     assert recipe.pretrained == "faceres-deep"
-    found, expected = trained.backbone.state_dict(), network.state_dict()
+    found, expected = trained.state_dict(), network.state_dict()
     assert found.keys() == expected.keys()
     assert all(torch.allclose(found[name], expected[name], atol=1e-6) for name in expected)
 
 
 def test_a_recipe_without_pretrained_asks_for_none(tmp_path: Path, asked: list[str]) -> None:
-    train_age(age_recipe(epochs=0.25), write_crops(tmp_path / "crops"), tmp_path / "run", device="cpu")
+    train_age(age_recipe(epochs=0.25), write_crops(tmp_path / "crops"), tmp_path / "run", **FLOAT32)
     assert asked == []
 
 
@@ -288,7 +304,7 @@ def test_published_weights_that_are_not_to_be_had_stop_the_run(tmp_path: Path, m
 
     monkeypatch.setattr(age, "faceres_weights", missing)
     with pytest.raises(ModelFileError, match="can't be fetched"):
-        train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", device="cpu")
+        train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", **FLOAT32)
     assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 

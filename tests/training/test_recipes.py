@@ -59,10 +59,10 @@ features_size = 112
 size = 64
 width = 96
 blocks = 6
-critic_width = 24
+discriminator_width = 24
 [generator]
 learning_rate = 2e-4
-[critic]
+[discriminator]
 learning_rate = 2e-4
 [loss]
 l1 = 10.0
@@ -169,8 +169,8 @@ def test_the_papers_spiral_net_has_its_sizes() -> None:
     assert imagine.loss == ImagineWeights(adversarial=0.1, perceptual=1, hue_color=10, l1=0)
     assert slices.loss == SliceWeights(adversarial=0.1, slice_adversarial=0.1, l1=10, hue_color=10, style=250)
     for recipe in (imagine, slices):
-        assert (recipe.generator.learning_rate, recipe.critic.learning_rate) == (5e-5, 2e-4)
-        assert recipe.generator.betas == recipe.critic.betas == (0, 0.999)
+        assert (recipe.generator.learning_rate, recipe.discriminator.learning_rate) == (5e-5, 2e-4)
+        assert recipe.generator.betas == recipe.discriminator.betas == (0, 0.999)
 
 
 def test_a_perceptual_loss_and_its_network_go_together(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_unknown_key_is_named(tmp_path: Path, text: str, old: str, new: str, 
         (AGE, "pool = 2", "pool = 0", "network.pool"),
         (AGE, "dropout = 0.2", "dropout = 1.0", "network.dropout"),
         (AGE, "mean = 0.2", "mean = -0.2", "loss.mean-variance.mean"),
-        (AGE, "mean = 0.2", 'name = "dldl"\ndeviation = 0', "loss.dldl.deviation"),
+        (AGE, "mean = 0.2", 'name = "dldl"\nstd = 0', "loss.dldl.std"),
         (AGE, "seed = 1", "seed = 1\nmasked = 1.5", "masked"),
         (AGE, "seed = 1", 'seed = 1\npretrained = "imagenet"', "pretrained"),
         (AGE, "learning_rate = 4e-4", "learning_rate = 0", "optimiser.learning_rate"),
@@ -243,8 +243,8 @@ def test_a_value_out_of_range_is_named(tmp_path: Path, text: str, old: str, new:
         ("mean = 0.3", MeanVariance(mean=0.3, variance=0.05)),
         ('name = "mean-variance"\nvariance = 0.1', MeanVariance(mean=0.2, variance=0.1)),
         ('name = "cross-entropy"', CrossEntropy(name="cross-entropy")),
-        ('name = "dldl"', DistributionLearning(name="dldl", deviation=2.0, l1=0.0)),
-        ('name = "dldl"\ndeviation = 3.0\nl1 = 1.0', DistributionLearning(name="dldl", deviation=3.0, l1=1.0)),
+        ('name = "dldl"', DistributionLearning(name="dldl", std=2.0, l1=0.0)),
+        ('name = "dldl"\nstd = 3.0\nl1 = 1.0', DistributionLearning(name="dldl", std=3.0, l1=1.0)),
     ],
 )
 def test_a_loss_by_name(tmp_path: Path, lines: str, loss: MeanVariance | CrossEntropy | DistributionLearning) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from spiral_runs import change_weights, train_spiral
-from synthetic import drawn_crop
+from synthetic import FLOAT32, drawn_crop
 
 from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
@@ -19,7 +19,7 @@ from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.store import StoredFile
-from spiralage.training.loop import make_fabric
+from spiralage.training.fabric import make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
 from spiralage.training.tasks.slices import load_slice_gan, make_batch
@@ -206,7 +206,7 @@ def test_it_restores_as_the_exported_networks_do(
 def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int) -> None:
     crops, (recipe, gan) = some_faces(4), load_slice_gan(runs / "tiny-slices")
     imaginer = load_imaginer(runs / recipe.imagine)[1]
-    batch = make_batch(crops, recipe, step, imaginer, make_fabric("cpu"))
+    batch = make_batch(crops, recipe, step, imaginer, make_fabric(**FLOAT32))
     rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
     mirrored, window = mirror_some(crops, rng), draw_window(recipe.windows, rng)
     noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))

@@ -11,23 +11,17 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from synthetic import age_recipe
+from synthetic import FLOAT32, age_recipe
 from torch import nn
 
 from spiralage.errors import CheckpointError, RecipeError
-from spiralage.training import loop
+from spiralage.training import run as module
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.loop import (
-    NOTE_EVERY,
-    Run,
-    make_fabric,
-    make_optimiser,
-    resume,
-    seed_step,
-    set_learning_rate,
-    share_of,
-)
+from spiralage.training.fabric import make_fabric
+from spiralage.training.loop import seed_step, share_of
+from spiralage.training.optimisers import make_optimiser, set_learning_rate
 from spiralage.training.recipes import Optimiser
+from spiralage.training.run import NOTE_EVERY, Run, resume
 
 
 class Clock:
@@ -43,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -82,10 +76,10 @@ def test_either_makes_it_due_and_starts_the_time_anew(tmp_path: Path, clock: Clo
 def test_the_time_is_out(tmp_path: Path, clock: Clock) -> None:
     run = timed_run(tmp_path, clock, minutes=2)
     clock.now += 119
-    assert not run.out_of_time(make_fabric("cpu"))
+    assert not run.out_of_time(make_fabric(**FLOAT32))
     clock.now += 2
-    assert run.out_of_time(make_fabric("cpu"))
-    assert not timed_run(tmp_path, clock).out_of_time(make_fabric("cpu"))
+    assert run.out_of_time(make_fabric(**FLOAT32))
+    assert not timed_run(tmp_path, clock).out_of_time(make_fabric(**FLOAT32))
 
 
 def parts() -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:
@@ -114,7 +108,7 @@ def test_one_process_writes(tmp_path: Path) -> None:
     quiet.note(NOTE_EVERY, {"loss": 1.0})
     quiet.log(4, {"loss": 1.0})
     quiet.save(modules, optimisers, 4)
-    quiet.finish(modules["network"], {})
+    quiet.finish(modules["network"], {}, step=4)
     assert not (tmp_path / "run").exists()
     Run(tmp_path / "run", age_recipe(), "cpu")
     with pytest.raises(CheckpointError, match="another recipe"):
@@ -126,7 +120,7 @@ def test_a_finished_run_says_what_it_was(tmp_path: Path) -> None:
     modules, optimisers = parts()
     run.save(modules, optimisers, 4)
     assert not run.is_complete
-    run.finish(modules["network"], {"data": ["utkface"], "steps": 12})
+    run.finish(modules["network"], {"data": ["utkface"], "steps": 12}, step=12)
     assert run.is_complete
     assert not run.checkpoint.exists()
     facts = json.loads((tmp_path / "run.json").read_text())

@@ -13,6 +13,7 @@ from spiralage.cli.options import (
     CropsFolder,
     Data,
     DeviceOption,
+    PrecisionOption,
     Recipe,
     RunFolder,
     Threads,
@@ -82,6 +83,7 @@ def evaluate_lopo(
     run: RunFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     workers: Annotated[
         int, typer.Option(min=1, callback=at_most_some_a_core, help="processes that share the folds, one thread each")
     ] = 1,
@@ -103,7 +105,7 @@ def evaluate_lopo(
         settings = settings.only(faces)
     if not is_complete(crops):
         data_crops("fgnet", data, crops, partial=partial)
-    plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial)
+    plan = lopo.Plan(settings, crops, starts, run or Path("runs") / settings.name, device, partial, precision)
     with progress_bar(settings.name) as update:
         lopo.run_lopo(plan, workers=workers, progress=update)
     for row in lopo_answers.write_all(plan, Crops(crops), output):

@@ -13,6 +13,7 @@ from spiralage.cli.console import note
 from spiralage.errors import MissingExtraError
 
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "cuda"]
+PrecisionChoice: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
 
 Data = Annotated[
     Path | None, typer.Option(help="the folder with the data sets, or one of them", envvar="SPIRALAGE_DATA")
@@ -21,6 +22,9 @@ CropsFolder = Annotated[Path | None, typer.Option("--crops", help="the folder of
 RunFolder = Annotated[Path | None, typer.Option("--run", help="the run's folder; runs/NAME by default")]
 Recipe = Annotated[Path, typer.Argument(help="a recipe file, recipes/NAME.toml")]
 DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
+PrecisionOption = Annotated[
+    PrecisionChoice, typer.Option(help="of the computation; auto is bfloat16 where the hardware computes in it")
+]
 Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
 
 CACHE = Path("cache")

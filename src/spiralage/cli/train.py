@@ -17,6 +17,8 @@ from spiralage.cli.options import (
     DeviceChoice,
     DeviceOption,
     Minutes,
+    PrecisionChoice,
+    PrecisionOption,
     Recipe,
     RunFolder,
     Threads,
@@ -51,6 +53,7 @@ def train_age(
     devices: Annotated[
         int, typer.Option(min=1, callback=at_most_some_a_core, help="GPUs, or CPU processes, that share each batch")
     ] = 1,
+    precision: PrecisionOption = "auto",
     minutes: Minutes = None,
     threads: Threads = None,
 ) -> None:
@@ -74,6 +77,7 @@ def train_age(
             pretraining=_pretraining(settings, faces.folder.parent),
             device=device,
             devices=devices,
+            precision=precision,
             minutes=minutes,
             progress=progress,
         )
@@ -98,6 +102,7 @@ def train_imagine(
     crops: CropsFolder = None,
     run: RunFolder = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     minutes: Minutes = None,
     threads: Threads = None,
 ) -> None:
@@ -106,7 +111,7 @@ def train_imagine(
     from spiralage.training.recipes import ImagineRecipe, load_recipe
     from spiralage.training.tasks.imagine import train_imagine as train
 
-    _train_restorer(train, load_recipe(recipe, ImagineRecipe), crops, run, device, minutes, threads)
+    _train_restorer(train, load_recipe(recipe, ImagineRecipe), crops, run, device, precision, minutes, threads)
 
 
 def train_slices(
@@ -114,6 +119,7 @@ def train_slices(
     crops: CropsFolder = None,
     run: RunFolder = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     minutes: Minutes = None,
     threads: Threads = None,
 ) -> None:
@@ -122,7 +128,7 @@ def train_slices(
     from spiralage.training.recipes import SliceRecipe, load_recipe
     from spiralage.training.tasks.slices import train_slices as train
 
-    _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, minutes, threads)
+    _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, precision, minutes, threads)
 
 
 def _train_restorer(
@@ -131,6 +137,7 @@ def _train_restorer(
     crops: Path | None,
     run: Path | None,
     device: DeviceChoice,
+    precision: PrecisionChoice,
     minutes: float | None,
     threads: int | None,
 ) -> None:
@@ -139,7 +146,16 @@ def _train_restorer(
 
     faces = Crops(crops or CACHE / settings.data)
     with _training(settings.name, run, threads) as (folder, progress):
-        train(settings, faces, folder, folder.parent, device=device, minutes=minutes, progress=progress)
+        train(
+            settings,
+            faces,
+            folder,
+            folder.parent,
+            device=device,
+            precision=precision,
+            minutes=minutes,
+            progress=progress,
+        )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from kornia.metrics import ssim
 
-from spiralage.training.features import Features
+from spiralage.networks.features import Features
 from spiralage.types import Doubles, Floats, Mask, Pixels
 
 LEVELS = 255

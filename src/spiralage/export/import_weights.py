@@ -15,8 +15,8 @@ from spiralage.export.onnx import torch_weights
 from spiralage.files import write_text
 from spiralage.networks.restorers.imagine import ImagineGenerator
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.loop import RECORD, WEIGHTS
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, load_recipe
+from spiralage.training.run import RECORD, WEIGHTS
 from spiralage.training.tasks.age import build_age_network
 from spiralage.training.tasks.slices import build_slice_gan
 

@@ -18,10 +18,10 @@ from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
-from spiralage.networks.restorers.slices import Modulation, SliceGAN, context_view
+from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
 from spiralage.runtime import INT8
-from spiralage.training.loop import read_record
 from spiralage.training.pretrained import learned_from
+from spiralage.training.run import read_record
 from spiralage.training.tasks.age import load_age_network
 from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.mean_face import MEAN_FACE_FILE
@@ -33,22 +33,10 @@ Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 LICENCE = "non-commercial research (as the data)"
 
 
-class _Probabilities(nn.Module):
-    """An age network that ends in probabilities."""
-
-    def __init__(self, network: AgeNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crops: Tensor) -> Tensor:
-        logits: Tensor = self.network(crops)
-        return logits.softmax(dim=1)
-
-
 def age_onnx(network: AgeNetwork) -> bytes:
     """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32."""
     example = torch.zeros(2, 256, 256, 3, dtype=torch.uint8)
-    return _to_onnx(_Probabilities(network), {"crops": example}, ["probabilities"])
+    return _to_onnx(network, {"crops": example}, ["probabilities"])
 
 
 def imagine_onnx(imaginer: CropImaginer) -> bytes:
@@ -61,32 +49,6 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
     return _to_onnx(imaginer, example, ["pictures"])
 
 
-class _Context(nn.Module):
-    """What of a SliceGAN depends on the visible window alone."""
-
-    def __init__(self, gan: SliceGAN, frame: int) -> None:
-        super().__init__()
-        self.context, self.frame = gan.context, frame
-
-    def forward(self, visible: Tensor) -> Modulation:
-        modulation: Modulation = self.context(context_view(visible, self.frame))
-        return modulation
-
-
-class _Paint(nn.Module):
-    """One slice, its style read off the strip beside it."""
-
-    def __init__(self, gan: SliceGAN) -> None:
-        super().__init__()
-        self.style, self.generator = gan.style, gan.generator
-
-    def forward(
-        self, imaginary: Tensor, beside: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
-    ) -> Tensor:
-        strip: Tensor = self.generator(imaginary, self.style(beside), gamma4, beta4, gamma2, beta2)
-        return strip
-
-
 MODULATION = ["gamma4", "beta4", "gamma2", "beta2"]
 
 
@@ -96,18 +58,18 @@ def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
     ``context``: ``visible`` (N, 3, H, W) → ``gamma4``, ``beta4``, ``gamma2``, ``beta2``; ``paint``: ``imaginary``
     (N, 3, 4h, 4w), ``beside`` (N, 3, 4i, 4j) and those four → ``slice`` (N, 3, 4h, 4w); float32 in [0, 1].
     """
-    notes = {"frame": str(frame), "thickness": str(gan.thickness)}
+    metadata = {"frame": str(frame), "thickness": str(gan.thickness)}
     height, width, short, long = (torch.export.Dim(name, min=2, max=4096) for name in ("h", "w", "i", "j"))
     visible = torch.rand(2, 3, frame // 2 - 4, frame // 2 - 8)
     with torch.no_grad():
-        modulation = _Context(gan, frame).eval()(visible)
+        modulation = WindowContext(gan, frame).eval()(visible)
     context = _to_onnx(
-        _Context(gan, frame), {"visible": visible}, MODULATION, {"visible": {2: height, 3: width}}, notes
+        WindowContext(gan, frame), {"visible": visible}, MODULATION, {"visible": {2: height, 3: width}}, metadata
     )
     strips = {"imaginary": torch.rand(2, 3, 16, 64), "beside": torch.rand(2, 3, 12, 48)}
     free = {"imaginary": {2: 4 * height, 3: 4 * width}, "beside": {2: 4 * short, 3: 4 * long}}
     example = strips | dict(zip(MODULATION, modulation, strict=True))
-    return {"context": context, "paint": _to_onnx(_Paint(gan), example, ["slice"], free, notes)}
+    return {"context": context, "paint": _to_onnx(StyledSlice(gan), example, ["slice"], free, metadata)}
 
 
 Dimensions: TypeAlias = Mapping[str, Mapping[int, Any]]
@@ -118,9 +80,9 @@ def _to_onnx(
     example: dict[str, Tensor],
     outputs: list[str],
     free: Dimensions = MappingProxyType({}),
-    notes: Mapping[str, str] = MappingProxyType({}),
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
-    """A network as ONNX: the batch is free, and what ``free`` names; ``notes`` go into its metadata."""
+    """A network as ONNX: the batch is free, and what ``free`` names; ``metadata`` go into its metadata."""
     network = network.eval()
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
@@ -140,14 +102,14 @@ def _to_onnx(
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     _strip(model)
-    for key, value in notes.items():
+    for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     data: bytes = model.SerializeToString()
     return data
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop the exporter's notes: they hold source paths of the machine and stack traces."""
+    """Drop the exporter's metadata: source paths of the machine and stack traces."""
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
@@ -174,7 +136,7 @@ def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
 def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     """Put a finished run's network into a weights folder and write it into the manifest.
 
-    An int8 twin of what had its name goes, since it is another network's: ``spiralage quantise`` makes a new one.
+    An int8 variant of what had its name goes, since it is another network's: ``spiralage quantise`` makes a new one.
 
     Args:
         run: the run's folder.

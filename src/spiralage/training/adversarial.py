@@ -1,4 +1,4 @@
-"""What every adversarial training shares: the critic's step, the painter's step, checkpoints, the log."""
+"""What every adversarial training shares: the discriminator's step, the generator's step, checkpoints, the log."""
 
 from __future__ import annotations
 
@@ -11,18 +11,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spiralage.datasets.crops import Crops
-from spiralage.training.loop import (
-    Run,
-    batch_at,
-    clip_gradients,
-    make_average,
-    make_optimiser,
-    resume,
-    seed_step,
-    set_learning_rate,
-)
+from spiralage.training.loop import Progress, batch_at, measured, seed_step
+from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
 from spiralage.training.recipes import ImagineRecipe, SliceRecipe
-from spiralage.training.tasks.age import Progress
+from spiralage.training.run import Run, resume
 from spiralage.types import Pixels
 
 LOG_EVERY = 50  # steps
@@ -30,24 +22,24 @@ SHOW_EVERY = 500  # steps
 SHOWN = 4  # pictures of a batch
 
 COLLAPSED = 0.25
-"""A painter whose pictures differ from each other less than this part of what real ones do paints one face for all."""
+"""A generator whose pictures differ from each other less than this part of what real ones do makes one face for all."""
 
 log = logging.getLogger(__name__)
 
 
-class Turn(Protocol):
-    """One step: what was painted, and what is to be said of it."""
+class Round(Protocol):
+    """One step: what was generated, and what is to be said of it."""
 
-    def critic_loss(self) -> Tensor:
-        """How badly the critic tells real from painted; reaches the critic alone."""
+    def discriminator_loss(self) -> Tensor:
+        """How badly the discriminator tells real from generated; reaches the discriminator alone."""
         ...
 
     def losses(self) -> dict[str, Tensor]:
-        """The painter's losses, unweighted; asked after the critic's step."""
+        """The generator's losses, unweighted; asked after the discriminator's step."""
         ...
 
     def made(self) -> tuple[Tensor, Tensor]:
-        """What was painted, and what is really there, (N, 3, S, S) float in [0, 1]; what was given is 0 in both."""
+        """What was generated, and what is really there, (N, 3, S, S) float in [0, 1]; what was given is 0 in both."""
         ...
 
     def sample(self) -> Tensor:
@@ -55,8 +47,8 @@ class Turn(Protocol):
         ...
 
 
-Play: TypeAlias = Callable[[Pixels, int], Turn]
-"""Paints a step's crops: (N, 256, 256, 3) uint8 and the step → its turn."""
+Play: TypeAlias = Callable[[Pixels, int], Round]
+"""Generates from a step's crops: (N, 256, 256, 3) uint8 and the step → its round."""
 
 
 def train_adversarially(
@@ -64,105 +56,108 @@ def train_adversarially(
     crops: Crops,
     run: Run,
     fabric: Fabric,
-    painter: nn.Module,
-    critic: nn.Module,
+    generator: nn.Module,
+    discriminator: nn.Module,
     play: Play,
     progress: Progress,
     facts: Mapping[str, str],
 ) -> bool:
-    """Train, or go on training, a painter against a critic, on the training split.
+    """Train, or go on training, a generator against a discriminator, on the training split.
 
     Args:
         recipe: what to train and how.
         crops: the aligned crops.
-        run: its folder; gets weights.safetensors, the painter's moving average, when done.
+        run: its folder; gets weights.safetensors, the generator's moving average, when done.
         fabric: where and how precisely to compute.
-        painter, critic: the networks; moved to the device.
-        play: paints with the painter.
+        generator, discriminator: the networks; moved to the device.
+        play: generates with the generator.
         progress: told (step, steps, losses) after each step.
         facts: for run.json.
 
     Returns:
         True when the training is complete, False when it ran out of time.
     """
-    average = make_average(painter, recipe.ema).to(fabric.device)
-    _, painter_optimiser = fabric.setup(painter, make_optimiser(recipe.generator, painter))
-    _, critic_optimiser = fabric.setup(critic, make_optimiser(recipe.critic, critic))
-    parts: dict[str, nn.Module] = {"painter": painter, "critic": critic, "average": average}
-    optimisers = {"painter_optimiser": painter_optimiser, "critic_optimiser": critic_optimiser}
+    average = make_average(generator, recipe.ema).to(fabric.device)
+    _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
+    _, discriminator_optimiser = fabric.setup(discriminator, make_optimiser(recipe.discriminator, discriminator))
+    parts: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "average": average}
+    optimisers = {"generator_optimiser": generator_optimiser, "discriminator_optimiser": discriminator_optimiser}
 
     train = crops.indices("train")
     steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
     start = resume(run, parts, optimisers)
-    painter.train()
+    generator.train()
 
     for step in range(start, steps):
         seed_step(recipe.seed, step)
-        set_learning_rate(painter_optimiser, recipe.generator, step, steps)
-        set_learning_rate(critic_optimiser, recipe.critic, step, steps)
+        set_learning_rate(generator_optimiser, recipe.generator, step, steps)
+        set_learning_rate(discriminator_optimiser, recipe.discriminator, step, steps)
         faces = crops.take(batch_at(train, step, recipe.batch, recipe.seed))
 
         with fabric.autocast():
-            turn = play(faces, step)
-            doubt = turn.critic_loss()
-        critic_optimiser.zero_grad(set_to_none=True)
+            round_ = play(faces, step)
+            doubt = round_.discriminator_loss()
+        values = measured({"discriminator": doubt}, step + 1, fabric)
+        discriminator_optimiser.zero_grad(set_to_none=True)
         fabric.backward(doubt)
-        clip_gradients(critic, recipe.critic)
-        critic_optimiser.step()
+        clip_gradients(discriminator, recipe.discriminator)
+        discriminator_optimiser.step()
 
-        critic.requires_grad_(False)
+        discriminator.requires_grad_(False)
         with fabric.autocast():
-            losses = turn.losses()
+            losses = round_.losses()
             loss = weigh(losses, recipe)
-        painter_optimiser.zero_grad(set_to_none=True)
+        values = measured(losses, step + 1, fabric) | values
+        generator_optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
-        clip_gradients(painter, recipe.generator)
-        painter_optimiser.step()
-        critic.requires_grad_(True)
-        average.update_parameters(painter)
+        clip_gradients(generator, recipe.generator)
+        generator_optimiser.step()
+        discriminator.requires_grad_(True)
+        average.update_parameters(generator)
 
-        values = {name: part.item() for name, part in losses.items()} | {"critic": doubt.item()}
         done = step + 1
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
-            run.log(done, values | look_for_collapse(*turn.made(), f"{recipe.name}, step {done}"))
+            run.log(done, values | look_for_collapse(*round_.made(), f"{recipe.name}, step {done}"))
         if done % SHOW_EVERY == 0 or done == steps:
-            run.show_picture(done, "sample", as_column(turn.sample()))
+            run.show_picture(done, "sample", as_column(round_.sample()))
         stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
             run.save(parts, optimisers, done)
         if done < steps and stop:
             return False
     counted = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
-    run.finish(average.module, counted | dict(facts))
+    run.finish(average.module, counted | dict(facts), step=steps)
     return True
 
 
 def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe | SliceRecipe) -> Tensor:
-    """The weighted sum of the painter's losses."""
+    """The weighted sum of the generator's losses."""
     weights = recipe.loss.model_dump()
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
-def look_for_collapse(painted: Tensor, real: Tensor, where: str) -> dict[str, float]:
-    """How different painted pictures are, and real ones; warns if the painter has collapsed.
+def look_for_collapse(generated: Tensor, real: Tensor, where: str) -> dict[str, float]:
+    """How different generated pictures are, and real ones; warns if the generator has collapsed.
 
     Args:
-        painted, real: (N, 3, S, S) float in [0, 1].
+        generated, real: (N, 3, S, S) float in [0, 1].
         where: for the warning.
 
     Returns:
-        ``spread`` and ``real_spread`` (see there), and ``collapsed``, 1 or 0. For the log.
+        ``diversity`` and ``real_diversity`` (see there), and ``collapsed``, 1 or 0. For the log.
     """
-    values = {"spread": spread(painted), "real_spread": spread(real)}
-    collapsed = len(painted) > 1 and not values["spread"] >= COLLAPSED * values["real_spread"]  # not a number, too
+    values = {"diversity": diversity(generated), "real_diversity": diversity(real)}
+    collapsed = (
+        len(generated) > 1 and not values["diversity"] >= COLLAPSED * values["real_diversity"]
+    )  # not a number, too
     if collapsed:
         log.warning("%s: pictures hardly differ (%.4f, real ones %.4f): collapsed?", where, *values.values())
     return values | {"collapsed": float(collapsed)}
 
 
-def spread(pictures: Tensor) -> float:
-    """How different the pictures of a batch are: the mean over pixels of the deviation between them."""
+def diversity(pictures: Tensor) -> float:
+    """How different the pictures of a batch are: the mean over pixels of the standard deviation between them."""
     return float(pictures.detach().float().std(dim=0, correction=0).mean())
 
 

@@ -7,11 +7,11 @@ import kornia.augmentation as K
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from spiralage.networks.views import CentredSquare
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.recipes import Augmentation
-from spiralage.types import CROP_SIZE, Pixels
+from spiralage.types import Pixels
 
 JPEG_QUALITY = (20, 90)
 
@@ -54,39 +54,19 @@ def compress_some(crops: Pixels, probability: float) -> Pixels:
     return out
 
 
-def cover_some(pictures: Tensor, crop: int, share: float) -> Tensor:
+def cover_some(pictures: Tensor, views: CentredSquare, share: float) -> Tensor:
     """Put the paper's mask, filled with 0, on a share of the pictures.
 
     After all augmentation: as in a test, hidden pixels are exactly 0 and the window is where it always is,
     however the face beneath was turned and lit.
 
     Args:
-        pictures: (N, 3, S, S) float in [0, 1], views of the crops' centred square.
-        crop: side of that square, crop pixels.
+        pictures: (N, 3, S, S) float in [0, 1], what the views showed.
+        views: what they are of the crops.
         share: the part of the pictures that is masked.
     """
     if share == 0:
         return pictures
-    start = (CROP_SIZE - crop) // 2
-    hidden = torch.from_numpy(margin_mask(PAPER_WINDOW))[start : start + crop, start : start + crop]
-    visible = F.interpolate((~hidden).float()[None, None], size=pictures.shape[2:], mode="area")
+    seen = views.shrunk(torch.from_numpy(~margin_mask(PAPER_WINDOW)).float(), pictures.shape[-1])  # (1, 1, S, S)
     chosen = (torch.rand(len(pictures)) < share).to(pictures.device)
-    return torch.where(chosen[:, None, None, None], pictures * visible.to(pictures.device), pictures)
-
-
-def random_view(crops: Tensor, crop: int, size: int) -> Tensor:
-    """Crops at the size that a network trains on.
-
-    Args:
-        crops: (N, 256, 256, 3) uint8 RGB.
-        crop: side of the square to cut, at a random place (one place per batch), pixels.
-        size: side of the result, pixels.
-
-    Returns:
-        (N, 3, size, size) float in [0, 1].
-    """
-    if crop < crops.shape[1]:
-        top, left = torch.randint(0, crops.shape[1] - crop + 1, (2,)).tolist()
-        crops = crops[:, top : top + crop, left : left + crop]
-    pictures = crops.permute(0, 3, 1, 2).float() / 255
-    return pictures if size == crop else F.interpolate(pictures, size=(size, size), mode="area")
+    return torch.where(chosen[:, None, None, None], pictures * seen.to(pictures.device), pictures)

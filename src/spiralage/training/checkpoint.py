@@ -11,20 +11,34 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, OutputError
 from spiralage.files import replacing
 
 _META = "spiralage"
+FORMER = {
+    "painter": "generator",
+    "critic": "discriminator",
+    "painter_optimiser": "generator_optimiser",
+    "critic_optimiser": "discriminator_optimiser",
+}
+"""What parts were called in old files → what they are called now."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Write named tensors and a JSON-able header as one file, whole or not at all."""
+    """Write named tensors and a JSON-able header as one file, whole or not at all.
+
+    Raises:
+        OutputError: the folder can't be written, or the disk is full.
+    """
     with replacing(path) as temporary:
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            temporary,
-            metadata={_META: json.dumps(meta)},
-        )
+        try:
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+                temporary,
+                metadata={_META: json.dumps(meta)},
+            )
+        except SafetensorError as error:  # what the system says comes as text
+            raise OutputError(f"{path}: can't be written ({error}); make room or choose another place") from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,9 +50,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})[_META])
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if not isinstance(meta, dict):
+            raise TypeError("its header is no table")
+    except Exception as error:  # a damaged file makes its reader raise this and that
         raise CheckpointError(f"{path}: no checkpoint of spiralage ({error}); train it again") from error
+    return tensors, meta
 
 
 def save_checkpoint(
@@ -67,7 +84,9 @@ def load_checkpoint(
         CheckpointError: it belongs to another network.
     """
     tensors, meta = load_tensors(path)
+    tensors = _renamed(tensors)
     try:
+        groups = _renamed(meta["param_groups"])
         for name, module in modules.items():
             module.load_state_dict(_below(tensors, name))
         for name, optimiser in optimisers.items():
@@ -76,11 +95,20 @@ def load_checkpoint(
             for key, value in _below(tensors, name).items():
                 index, field = key.split("/")
                 state.setdefault(int(index), {})[field] = _laid_out_like(value, parameters[int(index)])
-            optimiser.load_state_dict({"state": state, "param_groups": meta["param_groups"][name]})
-    except (KeyError, IndexError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+            optimiser.load_state_dict({"state": state, "param_groups": groups[name]})
+    except Exception as error:  # a damaged file makes PyTorch raise this and that
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path} is of another network ({reason}); choose another run folder") from error
     return meta
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Old files call the parts of an adversarial training otherwise."""
+    return {
+        FORMER.get(name, name) + slash + rest: value
+        for key, value in values.items()
+        for name, slash, rest in [key.partition("/")]
+    }
 
 
 def _laid_out_like(value: Tensor, parameter: Tensor) -> Tensor:

@@ -18,37 +18,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.errors import RecipeError
+from spiralage.errors import CheckpointError, RecipeError
 from spiralage.files import replacing
-from spiralage.networks.age import AgeNetwork
-from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
-from spiralage.training.loop import batch_at, clip_gradients, make_optimiser, seed_step, set_learning_rate
-from spiralage.training.losses import make_age_loss
+from spiralage.networks.age import AgeNetwork, Tail
+from spiralage.networks.heads import Head, make_head
+from spiralage.training.augment import compress_some, cover_some, make_augmentation
+from spiralage.training.loop import batch_at, check_weights, measured, seed_step
+from spiralage.training.optimisers import clip_gradients, make_optimiser, set_learning_rate
 from spiralage.training.recipes import FineTuning
 from spiralage.types import Pixels
 
 Halves: TypeAlias = npt.NDArray[np.float16]
 
 BATCH = 64
-
-
-def split_backbone(network: AgeNetwork, freeze: int) -> tuple[nn.Module, nn.Module]:
-    """The first ``freeze`` layers of the backbone, and the others.
-
-    Raises:
-        RecipeError: the backbone isn't a sequence of that many layers.
-    """
-    backbone = network.backbone
-    if freeze == 0:
-        return nn.Identity(), backbone
-    if not isinstance(backbone, nn.Sequential) or freeze >= len(backbone):
-        name, most = type(backbone).__name__, len(backbone) - 1 if isinstance(backbone, nn.Sequential) else 0
-        raise RecipeError(f"freeze = {freeze}, but at most {most} layers of {name} can be frozen; lower it")
-    layers = list(backbone)  # a slice of the network would be built by its own class, with other arguments
-    return nn.Sequential(*layers[:freeze]), nn.Sequential(*layers[freeze:])
 
 
 def write_views(
@@ -74,16 +59,15 @@ def write_views(
         masked: put the paper's mask on every picture.
         progress: told the pictures done so far.
     """
-    frozen = split_backbone(network.to(fabric.device).eval(), settings.freeze)[0]
+    frozen = network.to(fabric.device).eval().split(settings.freeze)[0]
     augment = make_augmentation(settings.augmentation)
-    size = network.crop // network.pool
 
     @torch.no_grad()
     def answers(view: int, chosen: Indices) -> Halves:
         seed_step(seed, view * len(crops) + int(chosen[0]))
-        faces = compress_some(crops.take(chosen), settings.augmentation.jpeg)
-        pictures = augment(random_view(torch.from_numpy(faces).to(fabric.device), network.crop, size))
-        pictures = cover_some(pictures, network.crop, float(masked))
+        faces = torch.from_numpy(compress_some(crops.take(chosen), settings.augmentation.jpeg)).to(fabric.device)
+        pictures = augment(network.views(faces, place=network.views.random_place()))
+        pictures = cover_some(pictures, network.views, float(masked))
         with fabric.autocast():
             return _halves(frozen(network.normalise(pictures)))
 
@@ -113,18 +97,18 @@ def write_answers(
         fabric: where to compute.
         progress: told the pictures done so far.
     """
-    frozen = split_backbone(network.to(fabric.device).eval(), settings.freeze)[0]
+    frozen = network.to(fabric.device).eval().split(settings.freeze)[0]
 
     @torch.no_grad()
     def answers(batch: Pixels) -> Halves:
-        return _halves(frozen(network.view(torch.from_numpy(batch).to(fabric.device))))
+        return _halves(frozen(network.normalise(network.views(torch.from_numpy(batch).to(fabric.device)))))
 
     _write_array(path, total, (answers(batch) for batch in pictures), progress)
 
 
 def fine_tune(
     network: AgeNetwork, views: Halves, ages: Tensor, train: Indices, settings: FineTuning, seed: int, fabric: Fabric
-) -> nn.Module:
+) -> Tail:
     """Train a copy of the layers that aren't frozen.
 
     Args:
@@ -137,11 +121,16 @@ def fine_tune(
         fabric: where and how precisely to compute.
 
     Returns:
-        The trained layers, in evaluation mode: frozen answers → logits.
+        The trained layers, in evaluation mode: frozen answers → P(age = j), (N, 101) float32.
+
+    Raises:
+        TrainingError: the loss or the weights are no numbers any more.
+        RecipeError: the start network's head isn't of the recipe's kind.
     """
-    tuned = copy.deepcopy(split_backbone(network, settings.freeze)[1]).to(fabric.device).train()
+    tuned = copy.deepcopy(network.split(settings.freeze)[1])
+    tuned.head = _head_of(settings, network)
+    tuned = tuned.to(fabric.device).train()
     optimiser = make_optimiser(settings.optimiser, tuned)
-    age_loss = make_age_loss(settings.loss)
     batch = min(settings.batch, len(train))
     steps = max(1, round(settings.epochs * len(train) / batch))
     for step in range(steps):
@@ -150,12 +139,25 @@ def fine_tune(
         chosen = batch_at(train, step, batch, seed)
         view = step * batch // len(train) % len(views)
         x = torch.from_numpy(views[view][chosen]).to(fabric.device).float()
-        logits = tuned(x)  # in float32: for a few small layers on a CPU without AMX bfloat16 is slower
+        loss = tuned.loss(x, ages[chosen].to(fabric.device))  # in float32: a CPU without AMX is slower in bfloat16
+        measured({"loss": loss}, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
-        age_loss(logits, ages[chosen].to(fabric.device)).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(tuned, settings.optimiser)
         optimiser.step()
+    check_weights({"tuned": tuned}, steps)
     return tuned.eval()
+
+
+def _head_of(settings: FineTuning, network: AgeNetwork) -> Head:
+    """A head with the recipe's loss and the start network's weights."""
+    head = make_head(settings.loss.name, network.head.width, **settings.loss.weights)
+    try:
+        head.load_state_dict(network.head.state_dict())
+    except RuntimeError as error:
+        name = type(network.head).__name__
+        raise RecipeError(f"a loss {settings.loss.name} can't go on from a {name}; choose the start's loss") from error
+    return head
 
 
 def _batches(count: int) -> list[Indices]:
@@ -169,20 +171,28 @@ def _halves(x: Tensor) -> Halves:
 def _write_array(path: Path, total: int, parts: Iterator[Halves], progress: Callable[[int], None]) -> None:
     """Batches that follow one another → one (total, ...) array on disk."""
     first = next(parts)
-    with replacing(path) as temporary:
-        shape = (total, *first.shape[1:])
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        done = 0
+    header = {"descr": "<f2", "fortran_order": False, "shape": (total, *first.shape[1:])}
+    done = 0
+    with replacing(path) as temporary, temporary.open("wb") as file:  # a memory map dies of a full disk
+        np.lib.format.write_array_header_1_0(file, header)
         for part in itertools.chain([first], parts):
-            array[done : done + len(part)] = part
+            file.write(np.ascontiguousarray(part, "<f2").tobytes())
             done += len(part)
             progress(done)
-        array.flush()
-        if done != len(array):
-            raise ValueError(f"{done} pictures came, {len(array)} were announced")
+        if done != total:
+            raise ValueError(f"{done} pictures came, {total} were announced")
 
 
 def read_array(path: Path, pictures: int) -> Halves:
-    """What ``write_views`` or ``write_answers`` wrote of N pictures, memory-mapped: (sets, N, C, H, W) float16."""
-    array: Halves = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array.reshape(-1, pictures, *array.shape[1:])
+    """What ``write_views`` or ``write_answers`` wrote of N pictures, memory-mapped: (sets, N, C, H, W) float16.
+
+    Raises:
+        CheckpointError: damaged, or of other pictures.
+    """
+    try:
+        array: Halves = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype != np.float16:
+            raise ValueError(f"it holds {array.dtype}")
+        return array.reshape(-1, pictures, *array.shape[1:])
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}); remove it, it is made anew") from error

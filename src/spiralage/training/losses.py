@@ -1,91 +1,12 @@
-"""The losses of the age networks and of SpiralNet: plain functions of tensors."""
+"""The losses of SpiralNet: plain functions of tensors. Those of age networks are their heads', see networks/heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from spiralage.training.recipes import CrossEntropy, DistributionLearning, MeanVariance
-
-AgeLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-
-def mean_variance_loss(
-    logits: Tensor, ages: Tensor, *, mean_weight: float = 0.2, variance_weight: float = 0.05
-) -> Tensor:
-    """Softmax loss + mean loss + variance loss (Pan et al., CVPR 2018, equations 3–6).
-
-    With p = softmax(logits), m = Σ j·p_j and v = Σ p_j (j − m)²:
-    L = CE(logits, y) + λ1 · ½·mean((m − y)²) + λ2 · mean(v).
-
-    Args:
-        logits: (N, K) float, one per age 0…K−1.
-        ages: (N,) true ages in years; above K−1 they count as K−1.
-        mean_weight: λ1.
-        variance_weight: λ2.
-
-    Returns:
-        A scalar.
-
-    Example:
-        >>> sure = torch.full((1, 101), -100.0); sure[0, 30] = 100.0
-        >>> mean_variance_loss(sure, torch.tensor([30])).item()
-        0.0
-    """
-    if logits.dtype != torch.float64:  # bfloat16 is too coarse for a mean over 101 ages
-        logits = logits.float()
-    target = ages.clamp(max=logits.shape[1] - 1)
-    years = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    p = logits.softmax(dim=1)
-    mean = p @ years  # (N,)
-    variance = (p * (years - mean[:, None]) ** 2).sum(dim=1)  # (N,)
-    mean_loss = ((mean - target) ** 2).mean() / 2
-    return F.cross_entropy(logits, target.long()) + mean_weight * mean_loss + variance_weight * variance.mean()
-
-
-def distribution_loss(logits: Tensor, ages: Tensor, *, deviation: float = 2.0, l1_weight: float = 0.0) -> Tensor:
-    """Label distribution learning (DLDL, Gao et al. 2017), with DLDL-v2's second term (2018).
-
-    The target q is a normal distribution around the true age, cut to 0…K−1 and normalised:
-    L = mean KL(q ‖ p) + λ · mean |m − y|.
-
-    Args:
-        logits: (N, K) float, one per age 0…K−1.
-        ages: (N,) true ages in years; above K−1 they count as K−1.
-        deviation: of q, years.
-        l1_weight: λ; 0 is DLDL, 1 DLDL-v2.
-
-    Returns:
-        A scalar ≥ 0.
-
-    Example:
-        >>> logits = -((torch.arange(101.0) - 30) ** 2)[None] / (2 * 2.0**2)
-        >>> round(distribution_loss(logits, torch.tensor([30])).item(), 4)
-        0.0
-    """
-    if logits.dtype != torch.float64:
-        logits = logits.float()
-    years = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    age = ages.clamp(max=logits.shape[1] - 1).to(logits.dtype)
-    target = (-((years - age[:, None]) ** 2) / (2 * deviation**2)).log_softmax(dim=1)  # (N, K)
-    log_p = logits.log_softmax(dim=1)
-    divergence = F.kl_div(log_p, target, reduction="batchmean", log_target=True)
-    return divergence + l1_weight * (log_p.exp() @ years - age).abs().mean()
-
-
-def make_age_loss(settings: MeanVariance | CrossEntropy | DistributionLearning) -> AgeLoss:
-    """The loss of a recipe: (N, K) logits and (N,) ages in years → a scalar."""
-    if isinstance(settings, MeanVariance):
-        weights = {"mean_weight": settings.mean, "variance_weight": settings.variance}
-        return lambda logits, ages: mean_variance_loss(logits, ages, **weights)
-    if isinstance(settings, CrossEntropy):
-        return lambda logits, ages: mean_variance_loss(logits, ages, mean_weight=0.0, variance_weight=0.0)
-    deviation, l1 = settings.deviation, settings.l1
-    return lambda logits, ages: distribution_loss(logits, ages, deviation=deviation, l1_weight=l1)
 
 
 def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
@@ -146,5 +67,17 @@ def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 
 
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
-    """Binary cross-entropy of a critic's logits against "all real" or "all generated"."""
+    """Binary cross-entropy of a discriminator's logits against "all real" or "all generated"."""
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+def discrimination_loss(logits: Tensor) -> Tensor:
+    """The mean adversarial loss of a batch whose first half is real and whose second half is generated.
+
+    One call of a discriminator for both halves costs less than two.
+
+    Args:
+        logits: (2N, ...) float.
+    """
+    real, generated = logits.chunk(2)
+    return (adversarial_loss(real, real=True) + adversarial_loss(generated, real=False)) / 2

@@ -82,7 +82,7 @@ def read_tfjs(graph: Path, weights: Path) -> dict[str, Floats]:
 
 
 def faceres_weights() -> dict[str, Tensor]:
-    """The published MobileNet's weights under the names of ``MobileNet``.
+    """The published MobileNet's weights under the names of an ``AgeNetwork`` with a softmax head.
 
     Raises:
         ModelFileError: the files can't be had.
@@ -91,7 +91,7 @@ def faceres_weights() -> dict[str, Tensor]:
 
 
 def mobilenet_weights(tensors: dict[str, Floats]) -> dict[str, Tensor]:
-    """TensorFlow's tensors under the names, and in the memory order, of ``MobileNet``.
+    """TensorFlow's tensors under the names, and in the memory order, of such a network.
 
     The published network sees BGR in 0…255 less a mean; this package's sees ``AgeNetwork.normalise``. The
     difference is affine, so it goes into the first convolution. Ages: its 100 classes are the years 1…100;
@@ -108,11 +108,12 @@ def mobilenet_weights(tensors: dict[str, Floats]) -> dict[str, Tensor]:
             weights[f"{number}.0.bias"] = tensors[f"{norm}/sub"]
             weights[f"{number}.2.weight"] = tensors[f"conv_pw_{number}/convolution/merged_input"].transpose(3, 2, 0, 1)
             weights[f"{number}.2.bias"] = tensors[f"conv_pw_{number}_bn/batchnorm_1/sub"]
-        hidden, last = len(STAGES) + 3, len(STAGES) + 6
+        hidden = len(STAGES) + 3
         weights[f"{hidden}.weight"], weights[f"{hidden}.bias"] = tensors["feats/kernel"].T, tensors["feats/bias"]
         ages, bias = tensors["age_pred/kernel"].T, tensors["age_pred/bias"]
-        weights[f"{last}.weight"] = np.concatenate([ages[:1], ages])
-        weights[f"{last}.bias"] = np.concatenate([bias[:1], bias])
+        weights = {f"backbone.{name}": value for name, value in weights.items()}
+        weights["head.logits.weight"] = np.concatenate([ages[:1], ages])
+        weights["head.logits.bias"] = np.concatenate([bias[:1], bias])
     except KeyError as error:
         raise ModelFileError(f"not the published MobileNet: no tensor {error}; fetch {FACERES_GRAPH.url}") from error
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in weights.items()}
@@ -122,7 +123,7 @@ def _first(tensors: dict[str, Floats]) -> dict[str, Floats]:
     kernel = tensors["conv1/convolution/merged_input"]  # (3, 3, BGR, 32)
     mean = np.asarray(BGR_MEAN, np.float32)[:, None]
     shift = (kernel * (255 * AgeNetwork.MEAN - mean)).sum(axis=(0, 1, 2))
-    scaled = kernel[:, :, ::-1] * np.float32(255 * AgeNetwork.DEVIATION)
+    scaled = kernel[:, :, ::-1] * np.float32(255 * AgeNetwork.STD)
     return {
         "0.0.weight": scaled.transpose(3, 2, 0, 1),
         "0.0.bias": (tensors["conv1_bn/batchnorm_1/sub"] + shift).astype(np.float32),

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import RecipeError
-from spiralage.networks.backbones import BackboneName
+from spiralage.networks.backbones import SMALLEST, BackboneName
 from spiralage.occlusion.occluders import OccluderName
 
 if sys.version_info >= (3, 11):
@@ -19,8 +19,27 @@ else:
     import tomli as tomllib
 
 
+LARGEST = 1 << 20
+"""Bytes of a recipe file; those here have less than a thousandth of it."""
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+"""Of a loss."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A probability, or a part of the whole."""
+Epochs = Annotated[float, Field(gt=0, le=1e5)]
+Width = Annotated[int, Field(ge=8, le=128)]
+"""Channels of a discriminator's first layer."""
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]+$", max_length=100)]
+"""Of a recipe and of its run's folder."""
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _formerly(name: str, former: str, **limits: Any) -> Any:
+    """A field under its name, or under the name that it had in the recipes of old runs."""
+    return Field(validation_alias=AliasChoices(name, former), **limits)
 
 
 class AgeNetworkRecipe(_Strict):
@@ -32,6 +51,20 @@ class AgeNetworkRecipe(_Strict):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     width: int = Field(default=64, ge=4, le=64, description="channels of vgg16's or vgg16-bn's first layer")
 
+    @property
+    def side(self) -> int:
+        """Of what the network sees, pixels."""
+        return self.crop // self.pool
+
+    @model_validator(mode="after")
+    def _has_a_side(self) -> AgeNetworkRecipe:
+        if self.crop % self.pool:
+            raise ValueError(f"pool must divide crop, {self.pool} doesn't divide {self.crop}")
+        smallest = SMALLEST[self.backbone]
+        if self.side < smallest:
+            raise ValueError(f"{self.backbone} takes {smallest} pixels or more, crop / pool = {self.side}")
+        return self
+
     @model_validator(mode="after")
     def _has_a_width(self) -> AgeNetworkRecipe:
         if self.width != 64 and self.backbone not in ("vgg16", "vgg16-bn"):
@@ -39,47 +72,57 @@ class AgeNetworkRecipe(_Strict):
         return self
 
 
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Optimiser(_Strict):
     """AdamW, Adam or SGD with a linear warm-up and a cosine, step or constant schedule."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = Field(gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = Field(default=0.0, ge=0)
-    warmup_steps: int = Field(default=0, ge=0)
+    learning_rate: float = Field(gt=0, le=10)
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0, le=10)
+    warmup_steps: int = Field(default=0, ge=0, le=10**7)
     schedule: Literal["cosine", "step", "constant"] = "cosine"
-    milestones: tuple[float, ...] = Field(default=(), description="parts of the run after which step lowers the rate")
+    milestones: tuple[Share, ...] = Field(default=(), description="parts of the run after which step lowers the rate")
     factor: float = Field(default=0.1, gt=0, le=1, description="what step multiplies the rate by")
-    clip_norm: float | None = Field(default=None, gt=0, description="largest gradient norm")
+    clip_norm: float | None = Field(default=None, gt=0, le=1e6, description="largest gradient norm")
 
 
-class MeanVariance(_Strict):
+class _AgeLoss(_Strict):
+    @property
+    def weights(self) -> dict[str, float]:
+        """What the head of that name takes."""
+        return self.model_dump(exclude={"name"})
+
+
+class MeanVariance(_AgeLoss):
     """Weights of the mean-variance loss; the softmax loss has weight 1."""
 
     name: Literal["mean-variance"] = "mean-variance"
-    mean: float = Field(default=0.2, ge=0)
-    variance: float = Field(default=0.05, ge=0)
+    mean: Weight = 0.2
+    variance: Weight = 0.05
 
 
 class Pretraining(_Strict):
     """A data set to learn from first. Whoever lacks its crops goes without, and the run says so."""
 
     data: DatasetName
-    epochs: float = Field(gt=0)
+    epochs: Epochs
 
 
-class CrossEntropy(_Strict):
+class CrossEntropy(_AgeLoss):
     """The softmax loss alone, as in DEX."""
 
     name: Literal["cross-entropy"]
 
 
-class DistributionLearning(_Strict):
+class DistributionLearning(_AgeLoss):
     """DLDL: a normal distribution around the age is the target; l1 = 1 adds DLDL-v2's second term."""
 
     name: Literal["dldl"]
-    deviation: float = Field(default=2.0, gt=0, description="years")
-    l1: float = Field(default=0.0, ge=0)
+    std: float = _formerly("std", "deviation", default=2.0, ge=0.1, le=100, description="years")
+    l1: Weight = 0.0
 
 
 def _loss_name(value: Any) -> str:
@@ -108,10 +151,10 @@ class Stage(_Strict):
 class Augmentation(_Strict):
     """How training pictures are varied."""
 
-    rotation_degrees: float = Field(default=10, ge=0)
-    shift: float = Field(default=0.05, ge=0, description="part of the side")
+    rotation_degrees: float = Field(default=10, ge=0, le=180)
+    shift: float = Field(default=0.05, ge=0, le=1, description="part of the side")
     scale: float = Field(default=0.1, ge=0, lt=1)
-    colour: float = Field(default=0.2, ge=0, description="brightness, contrast, saturation")
+    colour: float = Field(default=0.2, ge=0, le=1, description="brightness, contrast, saturation")
     gray: float = Field(default=0.1, ge=0, le=1, description="probability")
     blur: float = Field(default=0.1, ge=0, le=1, description="probability")
     jpeg: float = Field(default=0.0, ge=0, le=1, description="probability of compression, quality 20 to 90")
@@ -120,26 +163,26 @@ class Augmentation(_Strict):
 class TrainingRecipe(_Strict):
     """What every recipe says."""
 
-    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    name: Name
     data: DatasetName = "utkface"
-    seed: int = Field(ge=0)
-    epochs: float = Field(gt=0)
-    batch: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**63)
+    epochs: Epochs
+    batch: int = Field(ge=1, le=65536)
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' moving average")
-    save_every_epochs: float = Field(default=1, gt=0, description="a checkpoint this often, besides every few minutes")
+    save_every_epochs: Epochs = Field(default=1, description="a checkpoint this often, besides every few minutes")
 
 
 class AgeRecipe(TrainingRecipe):
     """A recipe of ``spiralage train age``."""
 
-    start: str | None = Field(default=None, description="name of the recipe whose trained weights this one starts from")
+    start: Name | None = Field(default=None, description="name of the recipe whose trained weights it starts from")
     pretrained: Literal["faceres-deep"] | None = Field(default=None, description="published weights to start from")
     masked: float = Field(
         default=0.0, ge=0, le=1, description="share of pictures under the paper's mask, filled with 0"
     )
     pretraining: tuple[Pretraining, ...] = ()
     also: tuple[DatasetName, ...] = Field(default=(), description="sets that are learned from beside data, as one")
-    validate_every_epochs: float = Field(default=2, gt=0)
+    validate_every_epochs: Epochs = 2
     network: AgeNetworkRecipe
     optimiser: Optimiser
     loss: AgeLossRecipe = MeanVariance()
@@ -158,6 +201,18 @@ class AgeRecipe(TrainingRecipe):
         return self
 
     @model_validator(mode="after")
+    def _ends_with_what_is_used(self) -> AgeRecipe:
+        last, used = self.stages[-1].size, self.network.side
+        if last != used:
+            raise ValueError(
+                f"the last stage trains at {last} pixels, the network is used at crop / pool = {used}; make them equal"
+            )
+        smallest = SMALLEST[self.network.backbone]
+        if not all(smallest <= stage.size <= self.network.crop for stage in self.stages):
+            raise ValueError(f"a stage of {self.network.backbone} has {smallest} to {self.network.crop} pixels")
+        return self
+
+    @model_validator(mode="after")
     def _has_one_start(self) -> AgeRecipe:
         if self.start is not None and self.pretrained is not None:
             raise ValueError("a run starts from start or from pretrained, not both")
@@ -172,24 +227,24 @@ class ImagineNetworkRecipe(_Strict):
     size: Literal[32, 64, 128, 256] = Field(description="side of the imagined picture, pixels")
     width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
     blocks: int = Field(ge=1, le=16)
-    critic_width: int = Field(ge=8, le=128, description="channels of the critic's first layer; 64 in the paper")
+    discriminator_width: Width = _formerly("discriminator_width", "critic_width", description="64 in the paper")
 
 
 class ImagineWeights(_Strict):
     """Weights of ImagineGAN's losses; l1 is 0 in the paper."""
 
-    adversarial: float = Field(default=0.1, ge=0)
-    perceptual: float = Field(default=1.0, ge=0)
-    hue_color: float = Field(default=10.0, ge=0)
-    l1: float = Field(default=0.0, ge=0)
+    adversarial: Weight = 0.1
+    perceptual: Weight = 1.0
+    hue_color: Weight = 10.0
+    l1: Weight = 0.0
 
 
 class Windows(_Strict):
     """How often each kind of window is drawn in training; shares are normalised."""
 
-    random: float = Field(default=0.5, ge=0, description="128×128 anywhere in the frame")
-    paper: float = Field(default=0.3, ge=0, description="the paper's mask")
-    edge: float = Field(default=0.2, ge=0, description="all but a rectangle at the frame's edge")
+    random: Weight = Field(default=0.5, description="128×128 anywhere in the frame")
+    paper: Weight = Field(default=0.3, description="the paper's mask")
+    edge: Weight = Field(default=0.2, description="all but a rectangle at the frame's edge")
 
     @model_validator(mode="after")
     def _has_a_share(self) -> Windows:
@@ -201,11 +256,11 @@ class Windows(_Strict):
 class ImagineRecipe(TrainingRecipe):
     """A recipe of ``spiralage train imagine``."""
 
-    features: str = Field(description="name of the age recipe whose network gives perceptual features")
+    features: Name = Field(description="name of the age recipe whose network gives perceptual features")
     features_size: int = Field(ge=64, le=256, description="side of the pictures that it is shown, pixels")
     network: ImagineNetworkRecipe
     generator: Optimiser
-    critic: Optimiser
+    discriminator: Optimiser = _formerly("discriminator", "critic")
     loss: ImagineWeights = ImagineWeights()
     windows: Windows = Windows()
 
@@ -217,37 +272,39 @@ class SliceNetworkRecipe(_Strict):
     thickness: int = Field(ge=4, le=128, description="of a slice, pixels of the frame")
     width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
     blocks: int = Field(ge=1, le=16)
-    critic_width: int = Field(ge=8, le=128, description="channels of the whole picture's critic's first layer")
-    slice_critic_width: int = Field(ge=8, le=128, description="channels of the slices' critic's first layer")
+    discriminator_width: Width = _formerly("discriminator_width", "critic_width", description="of whole pictures")
+    slice_discriminator_width: Width = _formerly(
+        "slice_discriminator_width", "slice_critic_width", description="of slices"
+    )
     residual: bool = Field(default=False, description="paint the difference to what was imagined; not in the paper")
 
 
 class SliceWeights(_Strict):
     """Weights of SliceGAN's losses, the paper's by default."""
 
-    adversarial: float = Field(default=0.1, ge=0, description="on whole pictures")
-    slice_adversarial: float = Field(default=0.1, ge=0, description="on slices")
-    l1: float = Field(default=10.0, ge=0)
-    hue_color: float = Field(default=10.0, ge=0)
-    style: float = Field(default=250.0, ge=0)
-    perceptual: float = Field(default=0.0, ge=0, description="on perceptual_features; 0 in the paper")
+    adversarial: Weight = Field(default=0.1, description="on whole pictures")
+    slice_adversarial: Weight = Field(default=0.1, description="on slices")
+    l1: Weight = 10.0
+    hue_color: Weight = 10.0
+    style: Weight = 250.0
+    perceptual: Weight = Field(default=0.0, description="on perceptual_features; 0 in the paper")
 
 
 class SliceRecipe(TrainingRecipe):
     """A recipe of ``spiralage train slices``."""
 
-    imagine: str = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
-    features: str = Field(description="vgg19, or the age recipe whose VGG tells styles")
+    imagine: Name = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
+    features: Name = Field(description="vgg19, or the age recipe whose VGG tells styles")
     features_size: int | None = Field(
         default=None, ge=64, le=256, description="side of the pictures whose styles are compared, pixels; the frame's"
     )
-    perceptual_features: str | None = Field(
+    perceptual_features: Name | None = Field(
         default=None, description="the age recipe whose network compares pictures: an age-aware loss"
     )
     perceptual_size: int = Field(default=112, ge=64, le=256, description="side of what it is shown, pixels")
     network: SliceNetworkRecipe
     generator: Optimiser
-    critic: Optimiser
+    discriminator: Optimiser = _formerly("discriminator", "critic")
     loss: SliceWeights = SliceWeights()
     windows: Windows = Windows()
 
@@ -261,10 +318,13 @@ class SliceRecipe(TrainingRecipe):
 class FineTuning(_Strict):
     """How each fold's network goes on from the start network."""
 
-    epochs: float = Field(gt=0)
-    batch: int = Field(ge=1)
+    epochs: Epochs
+    batch: int = Field(ge=1, le=65536)
     freeze: int = Field(
-        default=0, ge=0, description="leading layers of the backbone that stay as they are; they are run only once"
+        default=0,
+        ge=0,
+        le=1000,
+        description="leading layers of the backbone that stay as they are",
     )
     optimiser: Optimiser
     loss: AgeLossRecipe = MeanVariance()
@@ -275,17 +335,17 @@ class Block(_Strict):
     """One block of the table: which faces the network was trained on, before and in the folds."""
 
     faces: Literal["unmasked", "masked"]
-    start: str = Field(description="name of the age recipe whose trained weights every fold starts from")
+    start: Name = Field(description="name of the age recipe whose trained weights every fold starts from")
 
 
 class LopoRecipe(_Strict):
     """A recipe of ``spiralage evaluate lopo``."""
 
-    name: str = Field(pattern=r"^[a-z0-9-]+$")
-    estimator: str = Field(description="what the table calls it")
-    seed: int = Field(ge=0)
+    name: Name
+    estimator: str = Field(max_length=200, description="what the table calls it")
+    seed: int = Field(ge=0, lt=2**63)
     mirror: bool = Field(default=False, description="average the answers for a picture and its mirror image")
-    ablations: tuple[str, ...] = Field(
+    ablations: tuple[Name, ...] = Field(
         default=(), description="names of SliceGAN recipes whose trained networks restore too"
     )
     occluders: tuple[OccluderName, ...] = Field(default=("paper",), min_length=1, description="what hides in the test")
@@ -317,14 +377,22 @@ def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:
         RecipeError: no such file, not TOML, an unknown key, or a value out of range.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: can't be read ({error.strerror}); see the folder recipes/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path}: can't be read ({reason}); see the folder recipes/") from error
+    if len(data) > LARGEST:
+        raise RecipeError(f"{path}: not a recipe (over {LARGEST >> 20} MB); compare it with one in recipes/")
+    try:
+        values = tomllib.loads(data.decode())
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not a recipe (nested too deeply); compare it with one in recipes/") from error
+    except ValueError as error:  # tomllib's own is one, as are a number too long and bytes that are no text
         raise RecipeError(f"{path}: not TOML ({error}); compare it with one in recipes/") from error
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
         raise RecipeError(f"{path}: {where}: {first['msg']}; mend this key") from error

@@ -15,7 +15,7 @@ from spiralage.networks.restorers.slices import SliceGAN, context_view
 from spiralage.restoration.restore import Spiral
 from spiralage.restoration.slice_generator import Modulation
 from spiralage.runtime import BATCH
-from spiralage.training.loop import WEIGHTS
+from spiralage.training.run import WEIGHTS
 from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import Floats, Mask, Pixels

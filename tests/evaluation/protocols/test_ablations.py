@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from people import write_people
 from spiral_runs import change_weights, one_step_recipe, train_spiral
+from synthetic import FLOAT32
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
@@ -40,7 +41,7 @@ def plan(folder: Path, run: str, *ablations: str) -> Plan:
         "blocks": [{"faces": "unmasked", "start": "tiny-vgg"}],
     }
     recipe = LopoRecipe.model_validate(values)
-    return Plan(recipe, folder / "fgnet", folder / "runs", folder / run, "cpu", partial=True)
+    return Plan(recipe, folder / "fgnet", folder / "runs", folder / run, partial=True, **FLOAT32)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,6 @@ def test_an_untrained_ablation_is_named_with_its_command(folder: Path) -> None:
 
 def test_two_ablations_keep_their_order(folder: Path) -> None:
     crops = Crops(folder / "runs" / "crops")
-    train_slices(one_step_recipe("another"), crops, folder / "runs" / "another", folder / "runs", device="cpu")
+    train_slices(one_step_recipe("another"), crops, folder / "runs" / "another", folder / "runs", **FLOAT32)
     labels = [condition.key.label for condition in plan(folder, "never", "another", "tiny-slices").conditions]
     assert labels[-2:] == ["restored another", LABEL]

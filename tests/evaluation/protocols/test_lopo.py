@@ -17,7 +17,7 @@ import pytest
 import torch
 from people import AGES, write_archive
 from PIL import Image
-from synthetic import Kill, age_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, Kill, age_recipe, use_tiny_backbones, write_crops
 from torch import Tensor, nn
 
 from spiralage.cli import main
@@ -31,8 +31,8 @@ from spiralage.evaluation.results import ConditionKey, LopoRow, PredictionRow, r
 from spiralage.faces import detect
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.loop import RECORD, WEIGHTS
 from spiralage.training.recipes import LopoRecipe, load_recipe
+from spiralage.training.run import RECORD, WEIGHTS
 from spiralage.training.tasks.age import build_age_network, load_age_network
 from spiralage.types import Pixels
 
@@ -70,7 +70,19 @@ faces = "masked"
 start = "tiny-masked"
 """
 
-COMMAND = ("evaluate", "lopo", "tiny-lopo.toml", "--crops", "cache/fgnet", "--threads", "1", "--device", "cpu")
+COMMAND = (
+    "evaluate",
+    "lopo",
+    "tiny-lopo.toml",
+    "--crops",
+    "cache/fgnet",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+    "--precision",
+    "32-true",
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class Experiment:
 
     def plan(self, run: Path) -> Plan:
         recipe = load_recipe(self.folder / "tiny-lopo.toml", LopoRecipe)
-        return Plan(recipe, self.folder / "cache" / "fgnet", self.folder / "runs", run, "cpu", partial=True)
+        return Plan(recipe, self.folder / "cache" / "fgnet", self.folder / "runs", run, partial=True, **FLOAT32)
 
     @property
     def run(self) -> Path:
@@ -127,7 +139,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
         patch.setattr(DlibDetector, "SMALLEST_CNN", 10_000)  # no face is drawn: spare the slow search
         patch.chdir(folder)
         for recipe in ("tiny.toml", "tiny-masked.toml"):
-            assert main(["train", "age", recipe, "--threads", "1", "--device", "cpu"]) == 0
+            assert main(["train", "age", recipe, "--threads", "1", "--device", "cpu", "--precision", "32-true"]) == 0
         with contextlib.redirect_stdout(output):
             assert main([*COMMAND, "--data", "FGNET.zip", "--partial"]) == 0
     return Experiment(folder, output.getvalue())
@@ -345,7 +357,23 @@ def test_another_experiment_is_refused(
     ):
         other = tmp_path / f"{number}.toml"
         other.write_text(LOPO.replace(old, new))
-        assert main(["evaluate", "lopo", str(other), "--run", "runs/tiny-lopo", "--device", "cpu", "--partial"]) == 1
+        assert (
+            main(
+                [
+                    "evaluate",
+                    "lopo",
+                    str(other),
+                    "--run",
+                    "runs/tiny-lopo",
+                    "--device",
+                    "cpu",
+                    "--precision",
+                    "32-true",
+                    "--partial",
+                ]
+            )
+            == 1
+        )
         (error,) = capsys.readouterr().err.strip().splitlines()
         assert "runs/tiny-lopo/unmasked holds another experiment; choose another folder with --run" in error
     assert times(experiment.run) == before
@@ -419,7 +447,7 @@ def test_a_person_is_out_and_is_asked_about_own_pictures(
 
     def asked(pictures: Pixels) -> np.ndarray:
         with torch.no_grad():
-            return np.asarray(LeftSide()(network.view(torch.from_numpy(pictures))).softmax(dim=1).numpy())
+            return np.asarray(LeftSide()(network.normalise(network.views(torch.from_numpy(pictures)))).numpy())
 
     some = np.array([0, 5, 11])
     for block in plan.recipe.blocks:
@@ -450,7 +478,7 @@ def test_processes_compute_the_same(experiment: Experiment, tmp_path: Path) -> N
     }
     settings = LopoRecipe.model_validate(values)
     for workers in (1, 2):
-        plan = Plan(settings, experiment.crops.folder, tmp_path, tmp_path / str(workers), "cpu", partial=True)
+        plan = Plan(settings, experiment.crops.folder, tmp_path, tmp_path / str(workers), partial=True, **FLOAT32)
         done: list[int] = []
         run_lopo(plan, workers=workers, progress=lambda now, total, what: done.append(now))  # noqa: B023
         assert done[-3:] == [1, 2, 3]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from people import write_people
-from synthetic import age_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, age_recipe, use_tiny_backbones, write_crops
 
 from spiralage import weights
 from spiralage.cli import main
@@ -65,7 +65,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vgg = {"backbone": "vgg16", "crop": 256, "pool": 8, "width": 4}
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(name=FEATURES, epochs=0.25, network=vgg), crops, folder / "runs" / FEATURES, device="cpu")
+        train_age(
+            age_recipe(name=FEATURES, epochs=0.25, network=vgg),
+            crops,
+            folder / "runs" / FEATURES,
+            **FLOAT32,
+        )
     return folder
 
 

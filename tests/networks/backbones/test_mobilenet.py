@@ -37,8 +37,8 @@ def test_its_parameters_are_counted_by_hand(mobilenet: MobileNet) -> None:
     expected = 3 * 9 * 32 + 32
     for inputs, outputs in pairwise(channels):
         expected += inputs * 9 + inputs + inputs * outputs + outputs
-    expected += 1024 * 256 + 256 + 256 * 101 + 101
-    assert expected == 3_484_389
+    expected += 1024 * 256 + 256
+    assert expected == 3_458_432
     assert sum(p.numel() for p in mobilenet.parameters()) == expected
     assert not list(mobilenet.buffers())  # no batch norm
 
@@ -47,8 +47,8 @@ def test_its_parameters_are_counted_by_hand(mobilenet: MobileNet) -> None:
 @pytest.mark.parametrize("side", [224, 128, 64])
 def test_features_halve_the_side_five_times(mobilenet: MobileNet, side: int) -> None:
     pictures = torch.rand(2, 3, side, side)
-    assert mobilenet(pictures).shape == (2, 101)
-    shapes = [tuple(feature.shape) for feature in mobilenet.features(pictures)]
+    assert mobilenet(pictures).shape == (2, 256)
+    shapes = [tuple(feature.shape) for feature in mobilenet.activations(pictures)]
     expected = [(64, 2), (128, 4), (256, 8), (512, 16), (1024, 32)]
     assert shapes == [(2, channels, side // stride, side // stride) for channels, stride in expected]
 
@@ -60,16 +60,16 @@ def test_features_are_the_last_of_their_size(mobilenet: MobileNet) -> None:
     for layer in list(mobilenet)[:14]:
         x = layer(x)
         last_of_size[x.shape[-1]] = x
-    for found, expected in zip(mobilenet.features(pictures), last_of_size.values(), strict=True):
+    for found, expected in zip(mobilenet.activations(pictures), last_of_size.values(), strict=True):
         assert torch.equal(found, expected)
 
 
 @torch.no_grad()
-def test_the_head_goes_on_from_the_last_features(mobilenet: MobileNet) -> None:
+def test_the_output_goes_on_from_the_last_activations(mobilenet: MobileNet) -> None:
     pictures = torch.rand(2, 3, 64, 64)
-    pooled = mobilenet.features(pictures)[-1].mean(dim=(2, 3))
-    logits = mobilenet[19](mobilenet[16](pooled).relu())
-    assert torch.allclose(logits, mobilenet(pictures), atol=1e-6)
+    pooled = mobilenet.activations(pictures)[-1].mean(dim=(2, 3))
+    features = mobilenet[16](pooled).relu()
+    assert torch.allclose(features, mobilenet(pictures), atol=1e-6)
 
 
 @torch.no_grad()

@@ -8,14 +8,15 @@ from torch import nn
 
 from spiralage.networks.backbones import make_backbone
 from spiralage.networks.backbones.vgg import VGG, VGGName, block_activations, convolutions, folded
+from spiralage.networks.heads import make_head
 
 
 def test_vgg16_has_the_papers_parameters() -> None:
     with torch.device("meta"):  # no memory for 134 million numbers
         network = VGG()
-    head = 25088 * 4096 + 4096 + 4096 * 4096 + 4096 + 4096 * 101 + 101
+    linear = 25088 * 4096 + 4096 + 4096 * 4096 + 4096
     assert sum(p.numel() for p in network[0].parameters()) == 14_714_688  # torchvision's vgg16.features
-    assert sum(p.numel() for p in network.parameters()) == 14_714_688 + head
+    assert sum(p.numel() for p in network.parameters()) == 14_714_688 + linear
 
 
 @pytest.mark.parametrize(("name", "numbers"), [("vgg16", (0, 2, 5, 7, 10, 28)), ("vgg19", (0, 2, 5, 7, 10, 34))])
@@ -72,14 +73,15 @@ def test_features_are_the_first_of_each_block() -> None:
     layers = network[0]
     assert isinstance(layers, nn.Sequential)
     first = layers[0](x).relu()
-    assert torch.equal(network.features(x)[0], first)
-    assert [f.shape[1] for f in network.features(x)] == [4, 8, 16, 32, 32]
-    assert network(x).shape == (1, 101)
+    assert torch.equal(network.activations(x)[0], first)
+    assert [f.shape[1] for f in network.activations(x)] == [4, 8, 16, 32, 32]
+    assert network(x).shape == (1, 256)
 
 
 def test_a_fresh_backbone_starts_near_the_uniform_distribution() -> None:
     torch.manual_seed(0)
     network = make_backbone("vgg16", 0.3, 8).eval()
     assert [m.p for m in network.modules() if isinstance(m, nn.Dropout)] == [0.3, 0.3]
-    p = network(torch.randn(4, 3, 64, 64)).softmax(dim=1)
+    head = make_head("cross-entropy", network.width)
+    p = head.probabilities(network(torch.randn(4, 3, 64, 64)))
     assert p.max() < 0.05

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spiralage.networks.restorers.discriminators import DenseCritic, PatchCritic
+from spiralage.networks.restorers.discriminators import DenseDiscriminator, PatchDiscriminator
 from spiralage.networks.restorers.imagine import ImagineGenerator
 from spiralage.training.losses import adversarial_loss
 
@@ -14,19 +14,19 @@ from spiralage.training.losses import adversarial_loss
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_one_logit_per_patch(size: int) -> None:
     picture = torch.rand(2, 3, size, size)
-    assert PatchCritic(8)(picture, picture).shape == (2, 1, size // 8 - 2, size // 8 - 2)
+    assert PatchDiscriminator(8)(picture, picture).shape == (2, 1, size // 8 - 2, size // 8 - 2)
 
 
 def test_the_visible_picture_matters() -> None:
     torch.manual_seed(0)
-    critic = PatchCritic(8).eval()
+    critic = PatchDiscriminator(8).eval()
     picture = torch.rand(1, 3, 32, 32)
     assert not torch.allclose(critic(picture, torch.zeros_like(picture)), critic(picture, torch.ones_like(picture)))
 
 
 def test_every_convolution_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    critic = PatchCritic(8).train()
+    critic = PatchDiscriminator(8).train()
     picture = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         for _ in range(50):  # each pass is a step of the power iteration
@@ -40,7 +40,7 @@ def test_every_convolution_has_spectral_norm_one() -> None:
 
 def test_the_gradient_reaches_every_weight_of_the_generator() -> None:
     torch.manual_seed(0)
-    generator, critic = ImagineGenerator(8, 1), PatchCritic(8)
+    generator, critic = ImagineGenerator(8, 1), PatchDiscriminator(8)
     critic.requires_grad_(False)
     visible, hidden = torch.rand(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
     generated = generator(visible, hidden, torch.rand(2, 3, 32, 32))
@@ -55,18 +55,18 @@ def test_the_gradient_reaches_every_weight_of_the_generator() -> None:
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_the_dense_critic_judges_whole_pictures(size: int) -> None:
-    assert DenseCritic(8, 4)(torch.rand(3, 3, size, size)).shape == (3, 1)
+    assert DenseDiscriminator(8, 4)(torch.rand(3, 3, size, size)).shape == (3, 1)
 
 
 def test_a_dense_layer_sees_all_maps_before_it() -> None:
-    critic = DenseCritic(8, 4, blocks=2, layers=3)
+    critic = DenseDiscriminator(8, 4, blocks=2, layers=3)
     seen = [m.in_channels for m in critic.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     assert seen == [8, 12, 16, 10, 14, 18]  # 20 and 22 maps are halved after each block
 
 
 def test_all_of_the_dense_critic_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    critic = DenseCritic(8, 4, blocks=2, layers=2).train()
+    critic = DenseDiscriminator(8, 4, blocks=2, layers=2).train()
     with torch.no_grad():
         for _ in range(50):
             critic(torch.rand(1, 3, 32, 32))
@@ -78,7 +78,7 @@ def test_all_of_the_dense_critic_has_spectral_norm_one() -> None:
 
 def test_the_dense_critic_learns_to_tell_noise_from_flat_pictures() -> None:
     torch.manual_seed(0)
-    critic = DenseCritic(8, 4, blocks=2, layers=2)
+    critic = DenseDiscriminator(8, 4, blocks=2, layers=2)
     optimiser = torch.optim.Adam(critic.parameters(), 0.01)
     for _ in range(30):
         noise, flat = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 1, 1).expand(4, 3, 16, 16)

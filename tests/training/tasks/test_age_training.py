@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import Kill, KillAt, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
+from synthetic import FLOAT32, Kill, KillAt, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
@@ -21,8 +21,11 @@ from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import CompactNet
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, batch_at, make_fabric, picture_order, set_learning_rate
+from spiralage.training.fabric import make_fabric
+from spiralage.training.loop import batch_at, picture_order
+from spiralage.training.optimisers import set_learning_rate
 from spiralage.training.recipes import AgeRecipe, Optimiser, Stage
+from spiralage.training.run import CHECKPOINT, WEIGHTS, Run
 from spiralage.training.tasks import age
 from spiralage.training.tasks.age import load_age_network, size_at, train_age, validation_mae
 
@@ -51,7 +54,12 @@ def train(
     minutes: float | None = None,
 ) -> bool:
     return train_age(
-        recipe or age_recipe(), crops, folder, device="cpu", minutes=minutes, progress=progress or KillAt()
+        recipe or age_recipe(),
+        crops,
+        folder,
+        minutes=minutes,
+        progress=progress or KillAt(),
+        **FLOAT32,
     )
 
 
@@ -110,9 +118,7 @@ def test_killed_and_resumed_the_weights_are_bit_identical(crops: Crops, tmp_path
 def test_the_seed_matters(crops: Crops, tmp_path: Path) -> None:
     train(crops, tmp_path / "a")
     train(crops, tmp_path / "b", age_recipe(seed=4))
-    assert not torch.equal(
-        weights(tmp_path / "a")["backbone.head.2.weight"], weights(tmp_path / "b")["backbone.head.2.weight"]
-    )
+    assert not torch.equal(weights(tmp_path / "a")["head.logits.weight"], weights(tmp_path / "b")["head.logits.weight"])
 
 
 def test_out_of_minutes_it_stops_with_a_checkpoint(crops: Crops, tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_out_of_minutes_it_stops_with_a_checkpoint(crops: Crops, tmp_path: Path)
     "other",
     [
         age_recipe(seed=4),
-        age_recipe(network={"backbone": "compact", "crop": 224, "pool": 7}),
+        age_recipe(network={"backbone": "compact", "crop": 224, "pool": 7}, stages=[{"share": 1.0, "size": 32}]),
         age_recipe(optimiser={"name": "sgd", "learning_rate": 1e-3}),
     ],
     ids=["seed", "crop", "optimiser"],
@@ -164,10 +170,10 @@ def test_another_recipe_does_not_replace_a_finished_run(crops: Crops, tmp_path: 
 
 def test_a_run_starts_from_the_weights_of_another(crops: Crops, tmp_path: Path) -> None:
     first = age_recipe(name="first")
-    train_age(first, crops, tmp_path / "first", device="cpu")
+    train_age(first, crops, tmp_path / "first", **FLOAT32)
     still = {"learning_rate": 1e-12}
     second = age_recipe(name="second", start="first", epochs=1, optimiser=still, ema=0.0)
-    train_age(second, crops, tmp_path / "second", device="cpu")
+    train_age(second, crops, tmp_path / "second", **FLOAT32)
     expected = load_age_network(tmp_path / "first")[1].backbone.state_dict()
     found = load_age_network(tmp_path / "second")[1].backbone.state_dict()
     assert all(torch.allclose(found[name], value) for name, value in expected.items() if name.endswith("weight"))
@@ -175,17 +181,17 @@ def test_a_run_starts_from_the_weights_of_another(crops: Crops, tmp_path: Path) 
     assert facts["start_data"] == ["UTKFace"]
     assert facts["start_sha256"] == sha256_of(tmp_path / "first" / WEIGHTS)
     with pytest.raises(CheckpointError, match="missing"):
-        train_age(age_recipe(start="missing"), crops, tmp_path / "third", device="cpu")
+        train_age(age_recipe(start="missing"), crops, tmp_path / "third", **FLOAT32)
 
 
 def test_another_start_does_not_pass_for_the_one_that_was(crops: Crops, tmp_path: Path) -> None:
-    train_age(age_recipe(name="first", epochs=0.25), crops, tmp_path / "first", device="cpu")
+    train_age(age_recipe(name="first", epochs=0.25), crops, tmp_path / "first", **FLOAT32)
     second = age_recipe(name="second", start="first", epochs=0.25)
-    train_age(second, crops, tmp_path / "second", device="cpu")
+    train_age(second, crops, tmp_path / "second", **FLOAT32)
     shutil.rmtree(tmp_path / "first")
-    train_age(age_recipe(name="first", epochs=0.25, seed=9), crops, tmp_path / "first", device="cpu")
+    train_age(age_recipe(name="first", epochs=0.25, seed=9), crops, tmp_path / "first", **FLOAT32)
     with pytest.raises(CheckpointError, match=r"second/run\.json has start_sha256"):
-        train_age(second, crops, tmp_path / "second", device="cpu")
+        train_age(second, crops, tmp_path / "second", **FLOAT32)
 
 
 def test_crops_of_another_data_set_are_refused(crops: Crops, tmp_path: Path) -> None:
@@ -217,7 +223,7 @@ def test_a_masked_run_is_validated_on_masked_faces(
 
 def test_the_mask_makes_another_error(crops: Crops, tmp_path: Path) -> None:
     train(crops, tmp_path)
-    network, fabric = load_age_network(tmp_path)[1], make_fabric("cpu")
+    network, fabric = load_age_network(tmp_path)[1], make_fabric(**FLOAT32)
     assert validation_mae(network, crops, "val", fabric) != validation_mae(network, crops, "val", fabric, masked=True)
 
 
@@ -227,10 +233,10 @@ def test_more_gpus_than_there_are_is_one_clear_error() -> None:
 
 
 def test_a_finished_run_is_left_alone(crops: Crops, tmp_path: Path) -> None:
-    assert train_age(age_recipe(), crops, tmp_path / "run", device="cpu")
+    assert train_age(age_recipe(), crops, tmp_path / "run", **FLOAT32)
     before = (tmp_path / "run" / "run.json").read_bytes()
     calls = KillAt(1)
-    assert train_age(age_recipe(), crops, tmp_path / "run", device="cpu", progress=calls)
+    assert train_age(age_recipe(), crops, tmp_path / "run", progress=calls, **FLOAT32)
     assert calls.steps == []
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import Kill, KillAt, age_recipe, imagine_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, Kill, KillAt, age_recipe, imagine_recipe, use_tiny_backbones, write_crops
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
-from spiralage.networks.restorers.discriminators import PatchCritic
+from spiralage.networks.features import age_features
+from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.adversarial import weigh
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.features import age_features
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
+from spiralage.training.fabric import make_fabric
 from spiralage.training.recipes import ImagineRecipe, Windows
+from spiralage.training.run import CHECKPOINT, WEIGHTS, Run
 from spiralage.training.tasks import imagine
 from spiralage.training.tasks.age import build_age_network, train_age
 from spiralage.training.tasks.imagine import (
@@ -39,7 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crops, Path]:
     crops = write_crops(folder / "crops")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny_backbones(monkeypatch)
-        train_age(age_recipe(epochs=0.5), crops, folder / "tiny", device="cpu")
+        train_age(age_recipe(epochs=0.5), crops, folder / "tiny", **FLOAT32)
     return crops, folder
 
 
@@ -63,7 +64,7 @@ def train(
 ) -> bool:
     crops, runs = folders
     chosen = recipe or imagine_recipe()
-    return train_imagine(chosen, crops, folder, runs, device="cpu", minutes=minutes, progress=progress or KillAt())
+    return train_imagine(chosen, crops, folder, runs, minutes=minutes, progress=progress or KillAt(), **FLOAT32)
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -78,7 +79,7 @@ def test_a_run_leaves_weights_log_and_facts(folders: tuple[Crops, Path], tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == files
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts.items() >= {"recipe": "tiny-imagine", "seed": 3, "steps": 8, "train_images": 16}.items()
-    assert set(progress.losses[0]) == {"adversarial", "perceptual", "hue_color", "l1", "critic"}
+    assert set(progress.losses[0]) == {"adversarial", "perceptual", "hue_color", "l1", "discriminator"}
     recipe, imaginer = load_imaginer(tmp_path)
     assert recipe == imagine_recipe()
     assert imaginer.size == 32
@@ -107,7 +108,8 @@ def test_out_of_minutes_it_stops_with_a_checkpoint(folders: tuple[Crops, Path], 
 
 
 @pytest.mark.parametrize(
-    "other", [imagine_recipe(seed=4), imagine_recipe(network={"size": 32, "width": 16, "blocks": 1, "critic_width": 8})]
+    "other",
+    [imagine_recipe(seed=4), imagine_recipe(network={"size": 32, "width": 16, "blocks": 1, "discriminator_width": 8})],
 )
 def test_another_recipe_can_not_go_on_with_a_run(
     folders: tuple[Crops, Path], tmp_path: Path, other: ImagineRecipe
@@ -119,7 +121,7 @@ def test_another_recipe_can_not_go_on_with_a_run(
 
 def test_without_the_features_run_it_does_not_start(folders: tuple[Crops, Path], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError):
-        train_imagine(imagine_recipe(), folders[0], tmp_path / "run", tmp_path / "nothing", device="cpu")
+        train_imagine(imagine_recipe(), folders[0], tmp_path / "run", tmp_path / "nothing", **FLOAT32)
 
 
 def test_only_the_training_split_is_seen(
@@ -160,7 +162,7 @@ def test_each_kind_of_window_is_what_it_says() -> None:
 
 
 def test_a_batch_is_a_function_of_seed_and_step(folders: tuple[Crops, Path]) -> None:
-    fabric = make_fabric("cpu")
+    fabric = make_fabric(**FLOAT32)
     pictures = folders[0].take(np.arange(4))
     once, again, later = (make_batch(pictures, imagine_recipe(), step, fabric) for step in (5, 5, 6))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
@@ -184,7 +186,7 @@ def test_equal_pictures_lose_nothing_but_the_critics_doubt() -> None:
     torch.manual_seed(0)
     features = age_features(build_age_network(age_recipe()), 64)
     picture = torch.rand(2, 3, 32, 32)
-    losses = generator_losses(picture, picture.clone(), picture, PatchCritic(8), features)
+    losses = generator_losses(picture, picture.clone(), picture, PatchDiscriminator(8), features)
     assert {name: value.item() for name, value in losses.items() if name != "adversarial"} == pytest.approx(
         {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
     )

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from synthetic import Kill, KillAt, age_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, Kill, KillAt, age_recipe, use_tiny_backbones, write_crops
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.joined import open_crops
 from spiralage.errors import CheckpointError, DatasetError
-from spiralage.training.augment import random_view
+from spiralage.networks.views import CentredSquare
 from spiralage.training.checkpoint import load_tensors
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, read_record, set_learning_rate
+from spiralage.training.optimisers import set_learning_rate
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import AgeRecipe, Optimiser
+from spiralage.training.run import CHECKPOINT, WEIGHTS, Run, read_record
 from spiralage.training.tasks import age
 from spiralage.training.tasks.age import Phase, make_phases, phase_at, train_age
 from spiralage.types import Pixels
@@ -66,9 +67,9 @@ def train(
         Crops(cache / "utkface"),
         folder,
         pretraining={name: Crops(cache / name) for name in pretraining},
-        device="cpu",
         minutes=minutes,
         progress=progress or KillAt(),
+        **FLOAT32,
     )
 
 
@@ -114,15 +115,18 @@ def test_each_phase_sees_its_own_data_under_its_own_schedule(
         set_learning_rate(optimiser, settings, step, steps)
         rates.append(optimiser.param_groups[0]["lr"])
 
-    def spy_view(crops: torch.Tensor, crop: int, size: int) -> torch.Tensor:
-        sizes.append(size)
-        return random_view(crops, crop, size)
+    forward = CentredSquare.forward
+
+    def spy_view(views: CentredSquare, crops: torch.Tensor, *, size: int | None = None, **other: Any) -> torch.Tensor:
+        if size is not None:  # to train on
+            sizes.append(size)
+        return forward(views, crops, size=size, **other)
 
     monkeypatch.setattr(Crops, "take", spy_take)
     monkeypatch.setattr(age, "set_learning_rate", spy_rate)
-    monkeypatch.setattr(age, "random_view", spy_view)
+    monkeypatch.setattr(CentredSquare, "forward", spy_view)
     optimiser = {"learning_rate": 1e-3, "warmup_steps": 2}
-    stages = [{"share": 0.5, "size": 32}, {"share": 0.5, "size": 64}]
+    stages = [{"share": 0.5, "size": 64}, {"share": 0.5, "size": 32}]
     progress = KillAt()
     assert train(cache, tmp_path, recipe(optimiser=optimiser, stages=stages), progress=progress)
     assert progress.steps == list(range(1, 13))
@@ -134,7 +138,7 @@ def test_each_phase_sees_its_own_data_under_its_own_schedule(
         for step in range(steps)
     ]
     assert rates == pytest.approx(expected)
-    assert sizes == [32] * 2 + [64] * 2 + [32] * 4 + [64] * 4
+    assert sizes == [64] * 2 + [32] * 2 + [64] * 4 + [32] * 4
 
 
 def test_the_run_says_what_it_learned_from(cache: Path, tmp_path: Path) -> None:
@@ -172,7 +176,22 @@ def test_the_command_takes_the_crops_that_are_there(
         '[network]\nbackbone = "compact"\ncrop = 256\npool = 8\n'
         "[optimiser]\nlearning_rate = 1e-3\n[[stages]]\nshare = 1.0\nsize = 32\n"
     )
-    assert main(["train", "age", "tiny.toml", "--crops", str(cache / "utkface"), "--device", "cpu"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "age",
+                "tiny.toml",
+                "--crops",
+                str(cache / "utkface"),
+                "--device",
+                "cpu",
+                "--precision",
+                "32-true",
+            ]
+        )
+        == 0
+    )
     captured = capsys.readouterr()
     assert "complete" in captured.out
     said = " ".join(captured.err.split())

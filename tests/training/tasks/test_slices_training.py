@@ -11,24 +11,25 @@ import numpy as np
 import pytest
 import torch
 from spiral_runs import train_before_slices
-from synthetic import Kill, KillAt, slice_recipe
+from synthetic import FLOAT32, Kill, KillAt, slice_recipe
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
+from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.occlusion.window import PAPER_WINDOW, Window
 from spiralage.restoration.spiral import spiral
-from spiralage.training.adversarial import spread
+from spiralage.training.adversarial import diversity
 from spiralage.training.checkpoint import load_tensors
+from spiralage.training.fabric import make_fabric
 from spiralage.training.features import load_features
-from spiralage.training.loop import CHECKPOINT, WEIGHTS, Run, make_fabric
 from spiralage.training.recipes import SliceRecipe
+from spiralage.training.run import CHECKPOINT, WEIGHTS, Run
 from spiralage.training.tasks import slices
 from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.slices import (
     Batch,
-    Critics,
-    critic_loss,
+    discriminator_loss,
     load_slice_gan,
     make_batch,
     make_slice_gan,
@@ -62,7 +63,7 @@ def train(
 ) -> bool:
     crops, runs = folders
     chosen = recipe or slice_recipe()
-    return train_slices(chosen, crops, folder, runs, device="cpu", minutes=minutes, progress=progress or KillAt())
+    return train_slices(chosen, crops, folder, runs, minutes=minutes, progress=progress or KillAt(), **FLOAT32)
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -87,8 +88,8 @@ def test_killed_and_resumed_the_weights_are_bit_identical(folders: tuple[Crops, 
     expected = {"recipe": "tiny-slices", "steps": 8, "imagine": "tiny-imagine", "features": "tiny-vgg"}
     assert facts.items() >= expected.items()
     (line,) = csv.DictReader((tmp_path / "killed" / "log.csv").read_text().splitlines())
-    assert float(line["real_spread"]) > 0
-    assert set(line) >= {"adversarial", "slice_adversarial", "l1", "hue_color", "style", "critic", "spread"}
+    assert float(line["real_diversity"]) > 0
+    assert set(line) >= {"adversarial", "slice_adversarial", "l1", "hue_color", "style", "discriminator", "diversity"}
     recipe, gan = load_slice_gan(tmp_path / "killed")
     assert recipe == slice_recipe()
     assert not gan.training
@@ -122,7 +123,7 @@ def test_it_learns_to_paint(folders: tuple[Crops, Path], tmp_path: Path) -> None
 def some_batch(folders: tuple[Crops, Path]) -> Batch:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
-    return make_batch(crops.take(np.arange(4)), slice_recipe(windows=PAPER), 0, imaginer, make_fabric("cpu"))
+    return make_batch(crops.take(np.arange(4)), slice_recipe(windows=PAPER), 0, imaginer, make_fabric(**FLOAT32))
 
 
 def test_a_batch_has_one_window_and_what_is_imagined_around_it(folders: tuple[Crops, Path]) -> None:
@@ -138,20 +139,20 @@ def test_a_batch_has_one_window_and_what_is_imagined_around_it(folders: tuple[Cr
 def make_window(folders: tuple[Crops, Path], step: int) -> Window:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
-    return make_batch(crops.take(np.arange(2)), slice_recipe(), step, imaginer, make_fabric("cpu")).window
+    return make_batch(crops.take(np.arange(2)), slice_recipe(), step, imaginer, make_fabric(**FLOAT32)).window
 
 
 def test_the_imaginer_never_sees_what_is_hidden(folders: tuple[Crops, Path]) -> None:
     crops, runs = folders
     pictures, other = crops.take(np.arange(2)), crops.take(np.arange(2))
     other[:, 150:] = 255  # below the paper's window
-    imaginer, fabric = load_imaginer(runs / "tiny-imagine")[1], make_fabric("cpu")
+    imaginer, fabric = load_imaginer(runs / "tiny-imagine")[1], make_fabric(**FLOAT32)
     a, b = (make_batch(p, slice_recipe(windows=PAPER), 0, imaginer, fabric) for p in (pictures, other))
     assert torch.equal(a.imagined, b.imagined)
     assert not torch.equal(a.real, b.real)
 
 
-def test_a_perfect_walk_loses_nothing_but_the_critics_doubt(folders: tuple[Crops, Path]) -> None:
+def test_a_perfect_walk_loses_nothing_but_the_discriminators_doubt(folders: tuple[Crops, Path]) -> None:
     torch.manual_seed(0)
     batch = some_batch(folders)
     perfect = slices.Walked(
@@ -159,7 +160,7 @@ def test_a_perfect_walk_loses_nothing_but_the_critics_doubt(folders: tuple[Crops
         tuple((step, batch.real[(..., *step.strip.slices)]) for step in spiral(batch.window, 16)),
     )
     features = load_features("tiny-vgg", folders[1])
-    losses = slice_losses(Critics(8, 8), perfect, batch, features, features)
+    losses = slice_losses(SliceDiscriminators(8, 8), perfect, batch, features, features)
     assert {n: v.item() for n, v in losses.items() if "adversarial" not in n} == pytest.approx(
         {"l1": 0, "hue_color": 0, "style": 0, "perceptual": 0}, abs=1e-4
     )
@@ -174,20 +175,20 @@ def test_errors_are_means_over_the_margin(folders: tuple[Crops, Path]) -> None:
     off = batch.real + 0.1
     off[:, :, rows, columns] = batch.visible
     walked = slices.Walked(off, tuple((s, off[(..., *s.strip.slices)]) for s in spiral(batch.window, 16)))
-    losses = slice_losses(Critics(8, 8), walked, batch, load_features("tiny-vgg", folders[1]))
+    losses = slice_losses(SliceDiscriminators(8, 8), walked, batch, load_features("tiny-vgg", folders[1]))
     assert losses["l1"].item() == pytest.approx(0.1, abs=1e-4)
 
 
-def test_the_critics_learn_from_pictures_and_slices_and_not_the_painter(folders: tuple[Crops, Path]) -> None:
+def test_the_discriminators_learn_from_pictures_and_slices_and_not_the_generator(folders: tuple[Crops, Path]) -> None:
     torch.manual_seed(0)
-    batch, critics = some_batch(folders), Critics(8, 8)
+    batch, discriminators = some_batch(folders), SliceDiscriminators(8, 8)
     gan = make_slice_gan(slice_recipe(), load_features("tiny-vgg", folders[1]).style_encoder())
-    critic_loss(critics, walk(gan, batch), batch).backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is not None for p in critics.parameters() if p.requires_grad)
+    discriminator_loss(discriminators, walk(gan, batch), batch).backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is not None for p in discriminators.parameters() if p.requires_grad)
     assert all(p.grad is None for p in gan.parameters())
 
 
-def test_equal_pictures_have_no_spread() -> None:
+def test_equal_pictures_have_no_diversity() -> None:
     picture = torch.rand(1, 3, 8, 8)
-    assert spread(picture.expand(4, 3, 8, 8)) == 0
-    assert spread(torch.rand(64, 3, 8, 8)) == pytest.approx(12**-0.5, abs=0.03)
+    assert diversity(picture.expand(4, 3, 8, 8)) == 0
+    assert diversity(torch.rand(64, 3, 8, 8)) == pytest.approx(12**-0.5, abs=0.03)

@@ -66,8 +66,8 @@ def evaluate_utkface(
 @torch.no_grad()
 def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
     """P(age = j) from a PyTorch network in fp32: (N, 256, 256, 3) uint8 → (N, 101) float32."""
-    logits: Tensor = network(torch.from_numpy(pictures))
-    return np.asarray(logits.softmax(dim=1).numpy(), np.float32)
+    found: Tensor = network(torch.from_numpy(pictures))
+    return np.asarray(found.numpy(), np.float32)
 
 
 def _constant(crops: Crops, ages: Doubles, origin: Origin) -> HoldoutRow:

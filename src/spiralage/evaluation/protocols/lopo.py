@@ -35,11 +35,12 @@ from spiralage.networks.age import AgeNetwork
 from spiralage.occlusion.occluders import OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import load_tensors, save_tensors
-from spiralage.training.fine_tune import fine_tune, read_array, split_backbone, write_answers, write_views
-from spiralage.training.loop import WEIGHTS, Device, make_fabric, read_record
+from spiralage.training.fabric import Device, Precision, make_fabric
+from spiralage.training.fine_tune import fine_tune, read_array, write_answers, write_views
 from spiralage.training.pretrained import TITLES, learned_from
 from spiralage.training.recipes import Block, LopoRecipe
 from spiralage.training.restorers import RunRestorer
+from spiralage.training.run import WEIGHTS, read_record
 from spiralage.training.tasks.age import load_age_network
 from spiralage.types import Floats, Pixels
 
@@ -57,6 +58,7 @@ class Plan:
         run: folder of this experiment.
         device: where to compute.
         partial: take a part of FG-NET.
+        precision: see ``make_fabric``.
         commit: of the code that runs, not of the moment a fold ends.
     """
 
@@ -66,6 +68,7 @@ class Plan:
     run: Path
     device: Device = "auto"
     partial: bool = False
+    precision: Precision = "auto"
     commit: str = field(default_factory=commit)
 
     def fold_path(self, block: Block, person: str) -> Path:
@@ -158,7 +161,7 @@ def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> It
 def _claim(plan: Plan, block: Block, crops: Crops) -> None:
     """Check the start, and write down what the folder's folds belong to or find that they belong to something else."""
     start = start_of(plan, block)
-    split_backbone(load_age_network(start)[1], plan.recipe.fine_tuning.freeze)
+    load_age_network(start)[1].split(plan.recipe.fine_tuning.freeze)
     path = plan.run / block.faces / "identity.json"
     identity = {
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
@@ -202,7 +205,7 @@ def start_of(plan: Plan, block: Block) -> Path:
 def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None:
     """Run the frozen layers, once for all folds."""
     network = load_age_network(start_of(plan, block))[1]
-    fabric, settings = make_fabric(plan.device), plan.recipe.fine_tuning
+    fabric, settings = make_fabric(plan.device, precision=plan.precision), plan.recipe.fine_tuning
     if not plan.views_path(block).exists():
         write_views(
             plan.views_path(block),
@@ -238,14 +241,14 @@ def _asked(plan: Plan, crops: Crops) -> Iterator[Pixels]:
 def run_fold(plan: Plan, block: Block, person: str) -> None:
     """Fine-tune without one person, ask about that person's pictures, write the probabilities."""
     crops, network = _opened(plan.crops), _network(plan.starts / block.start)
-    settings, fabric = plan.recipe.fine_tuning, _fabric(plan.device)
+    settings, fabric = plan.recipe.fine_tuning, _fabric(plan.device, plan.precision)
     views, answers = (read_array(path, len(crops)) for path in (plan.views_path(block), plan.answers_path(block)))
     train, test = pictures_of(crops, person, others=True), pictures_of(crops, person)
     # Every fold has the same seed: folds differ in their persons alone.
     tuned = fine_tune(network, views, torch.from_numpy(crops.ages), train, settings, plan.recipe.seed, fabric)
     with torch.no_grad():
         asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
-        each = torch.stack([tuned(x).softmax(dim=1) for x in asked])  # (sets, n, 101)
+        each = torch.stack([tuned(x) for x in asked])  # (sets, n, 101)
     probabilities = each.reshape(1 + plan.recipe.mirror, -1, *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
     facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type)}
     save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
@@ -284,5 +287,5 @@ def _network(run: Path) -> AgeNetwork:
 
 
 @lru_cache(maxsize=1)
-def _fabric(device: Device) -> Fabric:
-    return make_fabric(device)
+def _fabric(device: Device, precision: Precision) -> Fabric:
+    return make_fabric(device, precision=precision)

@@ -23,9 +23,9 @@ from spiralage.evaluation.protocols.lopo import Plan, persons_of, pictures_of, r
 from spiralage.evaluation.results import AnyRow, ConditionKey, LopoRow, PredictionRow, read_rows, write_rows
 from spiralage.evaluation.tables import lopo_page
 from spiralage.files import write_text
-from spiralage.training.loop import read_record
 from spiralage.training.pretrained import TITLES, learned_from
 from spiralage.training.recipes import Block
+from spiralage.training.run import read_record
 from spiralage.types import Doubles, Floats
 
 

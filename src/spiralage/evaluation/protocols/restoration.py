@@ -16,11 +16,12 @@ from spiralage.evaluation.image_metrics import Nearness, activations, frechet_di
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
 from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
+from spiralage.networks.features import Features
 from spiralage.occlusion.mean_shape import mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
-from spiralage.training.features import Features, load_features
+from spiralage.training.features import load_features
 from spiralage.types import Floats, Mask, Pixels
 
 BATCH = 16

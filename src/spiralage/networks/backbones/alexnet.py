@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from spiralage.networks.backbones.initialise import CLASSES, initialise
+from spiralage.networks.initialise import initialise
 
 
 class AlexNet(nn.Sequential):
-    """AlexNet (Krizhevsky 2014, "one weird trick") with torchvision's layer widths, 101 outputs.
+    """AlexNet (Krizhevsky 2014, "one weird trick") with torchvision's layer widths.
 
-    Input (N, 3, S, S) with S ≥ 63, 224 in the paper; 57.4 million parameters.
+    Input (N, 3, S, S) with S ≥ 63, 224 in the paper; output (N, 4096); 57.0 million parameters.
 
     >>> import torch
     >>> AlexNet()(torch.zeros(1, 3, 224, 224)).shape
-    torch.Size([1, 101])
+    torch.Size([1, 4096])
     """
+
+    width = 4096
+    smallest = 63
+    former: ClassVar[Mapping[str, str]] = {"backbone.21.": "head.logits."}
 
     def __init__(self, dropout: float = 0.5) -> None:
         layers: list[nn.Module] = []
@@ -32,11 +39,11 @@ class AlexNet(nn.Sequential):
             channels = width
         layers += [nn.AdaptiveAvgPool2d(6), nn.Flatten()]
         layers += [nn.Dropout(dropout), nn.Linear(256 * 6 * 6, 4096), nn.ReLU()]
-        layers += [nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, CLASSES)]
+        layers += [nn.Dropout(dropout), nn.Linear(4096, self.width), nn.ReLU()]
         super().__init__(*layers)
         initialise(self)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def activations(self, x: Tensor) -> list[Tensor]:
         """The activations after each convolution's ReLU, finest first."""
         out = []
         for layer in self:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
-from spiralage.networks.backbones.initialise import CLASSES, initialise
+from spiralage.networks.initialise import initialise
 
 
 class ResidualBlock(nn.Module):
@@ -35,13 +38,16 @@ class ResidualBlock(nn.Module):
 class CompactNet(nn.Module):
     """A residual network of few, wide convolutions at low resolution: fast on a CPU in bfloat16.
 
-    Input (N, 3, S, S), 112 in its recipe; 6.9 million parameters.
+    Input (N, 3, S, S) with S ≥ 32, 112 in its recipe; output (N, 384); 6.9 million parameters.
 
     Args:
         widths: channels at 1/8, 1/16 and 1/32 of the input's side.
         blocks: residual blocks at each of them.
-        dropout: before the last layer.
+        dropout: of the output.
     """
+
+    smallest = 32
+    former: ClassVar[Mapping[str, str]] = {"backbone.head.0.": "backbone.norm.", "backbone.head.2.": "head.logits."}
 
     def __init__(
         self,
@@ -58,13 +64,15 @@ class CompactNet(nn.Module):
             down = [nn.Conv2d(widths[index - 1], width, 3, 2, 1)] if index else []
             stages.append(nn.Sequential(*down, *(ResidualBlock(width) for _ in range(count))))
         self.stages = nn.ModuleList(stages)
-        self.head = nn.Sequential(nn.LayerNorm(widths[-1]), nn.Dropout(dropout), nn.Linear(widths[-1], CLASSES))
+        self.width = widths[-1]
+        self.norm = nn.LayerNorm(self.width)
+        self.dropout = nn.Dropout(dropout)
         initialise(self)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 module.start_as_identity()
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def activations(self, x: Tensor) -> list[Tensor]:
         """The activations after the stem and after each stage, finest first."""
         out = [self.stem(x)]
         for stage in self.stages:
@@ -72,5 +80,6 @@ class CompactNet(nn.Module):
         return out
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(torch.relu(self.features(x)[-1]).mean(dim=(2, 3)))
-        return logits
+        pooled = torch.relu(self.activations(x)[-1]).mean(dim=(2, 3))  # (N, 384)
+        features: Tensor = self.dropout(self.norm(pooled))
+        return features

@@ -1,15 +1,16 @@
 """MobileNet (Howard et al. 2017) as Savchenko (PeerJ Computer Science 2019) trained it on faces.
 
 His network learned to recognise people on VGGFace2, then age and sex on IMDB-WIKI. The published file has
-its batch norms folded into the convolutions, so this network has none. Needs PyTorch (extra ``train``).
+its batch norms folded into the convolutions, so this network has none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from spiralage.distribution import MAX_AGE
 
 STAGES = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 """Channels and stride of the thirteen separable convolutions."""
@@ -27,16 +28,20 @@ class SameConv(nn.Conv2d):
 
 
 class MobileNet(nn.Sequential):
-    """Convolution, thirteen depthwise separable convolutions, mean over places, two linear layers.
+    """Convolution, thirteen depthwise separable convolutions, mean over places, a linear layer.
 
-    Input (N, 3, S, S) with S divisible by 32, 224 in the original; output (N, 101) logits; 3.5 million
+    Input (N, 3, S, S) with S divisible by 32, 224 in the original; output (N, 256); 3.5 million
     parameters.
 
-    Layers: 0 the first convolution, 1…13 the separable ones, then the head.
+    Layers: 0 the first convolution, 1…13 the separable ones, then pooling and the linear layer.
 
     Args:
-        dropout: before the last layer.
+        dropout: of the output.
     """
+
+    width = HIDDEN
+    smallest = 32
+    former: ClassVar[Mapping[str, str]] = {"backbone.19.": "head.logits."}
 
     def __init__(self, dropout: float = 0.2) -> None:
         layers: list[nn.Module] = [nn.Sequential(SameConv(3, 32, 2), nn.ReLU6())]
@@ -52,10 +57,10 @@ class MobileNet(nn.Sequential):
             )
             channels = width
         layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(EMBEDDING, HIDDEN), nn.ReLU()]
-        layers += [nn.Dropout(dropout), nn.Linear(HIDDEN, MAX_AGE + 1)]
+        layers += [nn.Dropout(dropout)]
         super().__init__(*layers)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def activations(self, x: Tensor) -> list[Tensor]:
         """The activations at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's side, finest first."""
         out = []
         for index in range(len(STAGES) + 1):

@@ -1,16 +1,14 @@
-"""VGG (Simonyan and Zisserman 2015): DEX's backbone, and the network whose activations compare pictures.
-
-Needs PyTorch (extra ``train``).
-"""
+"""VGG (Simonyan and Zisserman 2015): DEX's backbone, and the network whose activations compare pictures."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, cast
+from collections.abc import Mapping
+from typing import ClassVar, Literal, TypeAlias, cast
 
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from spiralage.distribution import MAX_AGE
+from spiralage.networks.initialise import initialise
 
 VGGName: TypeAlias = Literal["vgg16", "vgg19"]
 
@@ -70,22 +68,25 @@ def block_activations(layers: nn.Sequential, x: Tensor) -> list[list[Tensor]]:
 
 
 class VGG(nn.Sequential):
-    """VGG16 with a 101-way head, as DEX (Rothe et al. 2015) reads ages with.
+    """VGG16, as DEX (Rothe et al. 2015) reads ages with.
 
-    Input (N, 3, S, S) with S ≥ 32, 224 in the papers; output (N, 101) logits; 134.7 million parameters at
+    Input (N, 3, S, S) with S ≥ 32, 224 in the papers; output (N, 64·width); 134.3 million parameters at
     width 64, of which the convolutions have 14.7.
 
     Args:
         name: which VGG.
         width: channels of the first block; the linear layers have 64 times as many.
-        dropout: before each of the last two layers.
+        dropout: after each of the two linear layers.
         normed: see ``convolutions``; DEX's has none and starts from ImageNet's weights instead.
 
     Example:
         >>> import torch
         >>> VGG(width=4)(torch.zeros(1, 3, 32, 32)).shape
-        torch.Size([1, 101])
+        torch.Size([1, 256])
     """
+
+    smallest = 32
+    former: ClassVar[Mapping[str, str]] = {"backbone.9.": "head.logits."}
 
     def __init__(self, name: VGGName = "vgg16", width: int = 64, dropout: float = 0.5, *, normed: bool = False) -> None:
         hidden = 64 * width
@@ -99,10 +100,11 @@ class VGG(nn.Sequential):
             nn.Linear(hidden, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden, MAX_AGE + 1),
         )
+        self.width = hidden
+        initialise(self)
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def activations(self, x: Tensor) -> list[Tensor]:
         """relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1, finest first."""
         layers = self[0]
         assert isinstance(layers, nn.Sequential)

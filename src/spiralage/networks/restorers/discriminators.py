@@ -1,13 +1,14 @@
-"""Critics: networks that tell real pictures from generated ones. Needs PyTorch (extra ``train``)."""
+"""Discriminators: networks that tell real pictures from generated ones."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 
-class PatchCritic(nn.Module):
+class PatchDiscriminator(nn.Module):
     """PatchGAN with spectral norm, conditioned on the visible picture (6 channels in).
 
     4×4 convolutions, all but the last of them of stride 2, and a last one to a map of logits, one per patch.
@@ -18,7 +19,7 @@ class PatchCritic(nn.Module):
 
     Example:
         >>> picture = torch.zeros(1, 3, 64, 64)
-        >>> PatchCritic(8)(picture, picture).shape
+        >>> PatchDiscriminator(8)(picture, picture).shape
         torch.Size([1, 1, 6, 6])
     """
 
@@ -42,7 +43,7 @@ class PatchCritic(nn.Module):
         return logits
 
 
-class DenseCritic(nn.Module):
+class DenseDiscriminator(nn.Module):
     """A small DenseNet (Huang et al. 2017) with spectral norm that judges whole pictures.
 
     A stem of stride 2, then blocks in which every convolution sees all maps before it, with a halving
@@ -55,7 +56,7 @@ class DenseCritic(nn.Module):
         layers: convolutions in each.
 
     Example:
-        >>> DenseCritic(8, 4)(torch.zeros(2, 3, 64, 64)).shape
+        >>> DenseDiscriminator(8, 4)(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 1])
     """
 
@@ -84,3 +85,35 @@ class _DenseLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, self.body(x)], dim=1)
+
+
+class SliceDiscriminators(nn.Module):
+    """What SliceGAN is trained against: a discriminator of whole pictures, and one of slices.
+
+    Args:
+        width, slice_width: channels of their first layers.
+    """
+
+    HALVINGS = 2
+    THINNEST = 12  # pixels that so many halvings need
+
+    def __init__(self, width: int, slice_width: int) -> None:
+        super().__init__()
+        self.whole = DenseDiscriminator(width, width // 2)
+        self.slice = PatchDiscriminator(slice_width, self.HALVINGS)
+
+    def of_pictures(self, pictures: Tensor) -> Tensor:
+        """(N, 3, S, S) float in [0, 1] → (N, 1) logits, positive = real."""
+        logits: Tensor = self.whole(pictures)
+        return logits
+
+    def of_slice(self, strip: Tensor, imaginary: Tensor) -> Tensor:
+        """A slice and what was imagined there, (N, 3, H, W) each, float in [0, 1] → (N, 1, h, w) logits."""
+        logits: Tensor = self.slice(self._thick(strip), self._thick(imaginary))
+        return logits
+
+    def _thick(self, strip: Tensor) -> Tensor:
+        """A strip that was cut at the border, its last pixels repeated until the discriminator can see it."""
+        height, width = strip.shape[2:]
+        missing = (0, max(self.THINNEST - width, 0), 0, max(self.THINNEST - height, 0))
+        return F.pad(strip, missing, mode="replicate")

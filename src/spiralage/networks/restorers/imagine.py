@@ -1,7 +1,4 @@
-"""ImagineGAN's generator (Guo et al., ECCV 2020): the whole face from what is visible, at low resolution.
-
-Needs PyTorch (extra ``train``); inference runs the exported ONNX file, see ``restore.py``.
-"""
+"""ImagineGAN's generator (Guo et al., ECCV 2020): the whole face from what is visible, at low resolution."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from spiralage.types import CROP_SIZE
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance norm that takes maps of one pixel too, whose deviation is 0: the thinnest slices have such."""
+    """Instance norm that takes maps of one pixel too, whose standard deviation is 0: the thinnest slices have such."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x - x if x.shape[2:] == (1, 1) else super().forward(x)  # PyTorch refuses them

@@ -3,14 +3,14 @@
     imaginary slice → encoder → AdaIN (style of the strip beside it) → residual blocks → decoder → slice
                                                      SPADE (what is visible) ↗
 
-Needs PyTorch (extra ``train``). What depends on the visible window alone, the modulation of both SPADEs, is
+What depends on the visible window alone, the modulation of both SPADEs, is
 computed once per picture by ``ContextEncoder``, not once per slice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -30,17 +30,17 @@ SURE = 1 / 256
 
 
 def statistics(features: Tensor) -> Tensor:
-    """Mean and deviation of every channel over its pixels: what AdaIN calls a style.
+    """Mean and standard deviation of every channel over its pixels: what AdaIN calls a style.
 
     Args:
         features: (N, C, H, W) float.
 
     Returns:
-        (N, 2C) float: C means, then C deviations.
+        (N, 2C) float: C means, then C standard deviations.
     """
     mean = features.mean(dim=(2, 3))
-    deviation = (features - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-5).sqrt()
-    return torch.cat([mean, deviation], dim=1)
+    std = (features - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-5).sqrt()
+    return torch.cat([mean, std], dim=1)
 
 
 def adain(content: Tensor, style: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ def adain(content: Tensor, style: Tensor) -> Tensor:
         >>> statistics(adain(torch.rand(1, 1, 8, 8), style)).round(decimals=2)
         tensor([[3., 2.]])
     """
-    mean, deviation = style[:, :, None, None].chunk(2, dim=1)
-    own_mean, own_deviation = statistics(content)[:, :, None, None].chunk(2, dim=1)
-    return deviation * (content - own_mean) / own_deviation + mean
+    mean, std = style[:, :, None, None].chunk(2, dim=1)
+    own_mean, own_std = statistics(content)[:, :, None, None].chunk(2, dim=1)
+    return std * (content - own_mean) / own_std + mean
 
 
 def spade(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -82,17 +82,18 @@ class StyleEncoder(nn.Module):
 
     Args:
         layers: VGG's layers up to the style's ReLU (relu3_4 of VGG19, relu3_3 of VGG16).
-        mean, deviation: of the pictures that it knows, (3,) or a number, RGB in [0, 1].
+        mean, std: of the pictures that it knows, (3,) or a number, RGB in [0, 1].
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
-    def __init__(self, layers: nn.Sequential, mean: Tensor | float, deviation: Tensor | float) -> None:
+    def __init__(self, layers: nn.Sequential, mean: Tensor | float, std: Tensor | float) -> None:
         super().__init__()
         self.layers = layers.requires_grad_(False).eval()
         self.register_buffer("mean", torch.as_tensor(mean).expand(3).reshape(-1, 1, 1).clone())
-        self.register_buffer("deviation", torch.as_tensor(deviation).expand(3).reshape(-1, 1, 1).clone())
+        self.register_buffer("std", torch.as_tensor(std).expand(3).reshape(-1, 1, 1).clone())
+        self.register_load_state_dict_pre_hook(_rename_std)  # type: ignore[no-untyped-call]
 
     @property
     def channels(self) -> int:
@@ -101,7 +102,13 @@ class StyleEncoder(nn.Module):
 
     def forward(self, strip: Tensor) -> Tensor:
         """(N, 3, H, W) float in [0, 1], of any height and width → (N, 2·channels) float, see ``statistics``."""
-        return statistics(self.layers((_padded(strip) - self.mean) / self.deviation).float())
+        return statistics(self.layers((_padded(strip) - self.mean) / self.std).float())
+
+
+def _rename_std(_: nn.Module, tensors: dict[str, Any], prefix: str, *__: object) -> None:
+    """Old files call the standard deviation otherwise."""
+    if prefix + "deviation" in tensors:
+        tensors[prefix + "std"] = tensors.pop(prefix + "deviation")
 
 
 def _padded(strip: Tensor) -> Tensor:
@@ -258,3 +265,40 @@ class SliceGAN(nn.Module):
 def context_view(visible: Tensor, frame: int) -> Tensor:
     """The window, of whatever shape, as the context encoder sees it: a square of half the frame's side."""
     return F.interpolate(visible, size=(frame // 2, frame // 2), mode="bilinear", align_corners=False)
+
+
+class WindowContext(nn.Module):
+    """What of a SliceGAN depends on the visible window alone: what is computed once per picture.
+
+    Args:
+        gan: the whole.
+        frame: side of the pictures that it knows, pixels.
+    """
+
+    def __init__(self, gan: SliceGAN, frame: int) -> None:
+        super().__init__()
+        self.context, self.frame = gan.context, frame
+
+    def forward(self, visible: Tensor) -> Modulation:
+        """What the window shows, (N, 3, H, W) float in [0, 1] → the modulation of every slice."""
+        modulation: Modulation = self.context(context_view(visible, self.frame))
+        return modulation
+
+
+class StyledSlice(nn.Module):
+    """One slice, its style read off the strip beside it: what is computed once per slice.
+
+    Args:
+        gan: the whole.
+    """
+
+    def __init__(self, gan: SliceGAN) -> None:
+        super().__init__()
+        self.style, self.generator = gan.style, gan.generator
+
+    def forward(
+        self, imaginary: Tensor, beside: Tensor, gamma4: Tensor, beta4: Tensor, gamma2: Tensor, beta2: Tensor
+    ) -> Tensor:
+        """Slices (N, 3, H, W) and (N, 3, h, w) float in [0, 1], and the modulation → (N, 3, H, W) float in [0, 1]."""
+        strip: Tensor = self.generator(imaginary, self.style(beside), gamma4, beta4, gamma2, beta2)
+        return strip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,41 +23,32 @@ from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import make_backbone
+from spiralage.networks.heads import make_head
+from spiralage.networks.views import CentredSquare
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
-from spiralage.training.augment import compress_some, cover_some, make_augmentation, random_view
+from spiralage.training.augment import compress_some, cover_some, make_augmentation
+from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.loop import (
-    WEIGHTS,
-    Device,
-    Run,
+    Progress,
     batch_at,
     channels_last,
-    clip_gradients,
-    load_run,
-    make_average,
-    make_fabric,
-    make_optimiser,
-    read_record,
-    resume,
+    measured,
+    no_progress,
     seed_step,
-    set_learning_rate,
     share_of,
 )
-from spiralage.training.losses import make_age_loss
+from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
 from spiralage.training.pretrained import faceres_weights, learned_from
 from spiralage.training.recipes import AgeRecipe
-
-Progress = Callable[[int, int, dict[str, float]], None]
-
-
-def no_progress(step: int, steps: int, values: dict[str, float]) -> None:
-    """Tell nobody."""
+from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
 
 
 def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     """The untrained network of a recipe."""
     settings = recipe.network
     backbone = make_backbone(settings.backbone, settings.dropout, settings.width)
-    return AgeNetwork(backbone, crop=settings.crop, pool=settings.pool)
+    head = make_head(recipe.loss.name, backbone.width, **recipe.loss.weights)
+    return AgeNetwork(CentredSquare(crop=settings.crop, pool=settings.pool), backbone, head)
 
 
 @dataclass(frozen=True)
@@ -107,6 +98,7 @@ def train_age(
     pretraining: Mapping[str, Crops] = MappingProxyType({}),
     device: Device = "auto",
     devices: int = 1,
+    precision: Precision = "auto",
     minutes: float | None = None,
     progress: Progress = no_progress,
 ) -> bool:
@@ -122,6 +114,7 @@ def train_age(
         pretraining: the data sets of the recipe's pre-training that are there.
         device: where to compute.
         devices: how many GPUs, or CPU processes, share each batch.
+        precision: how precisely to compute, see ``make_fabric``.
         minutes: stop with a checkpoint after this time.
         progress: told (step, steps, losses) after each step.
 
@@ -131,15 +124,13 @@ def train_age(
     Raises:
         CheckpointError: the folder holds a run of another recipe or of other data, or the run that this
             one starts from, beside it, isn't finished or has another network.
+        TrainingError: the loss or the weights are no numbers any more.
+        OutputError: the run's folder can't be written.
     """
-    fabric = make_fabric(device, devices)
+    fabric = make_fabric(device, devices, precision)
     crops.check_data(JOIN.join(recipe.sets))
     phases = make_phases(recipe, crops, pretraining)
-    facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
-    if recipe.masked:
-        facts["masked"] = recipe.masked
-    if recipe.start is not None:
-        facts |= start_facts(folder.parent / recipe.start)
+    facts = _facts(recipe, phases, folder.parent)
     run = Run(folder, recipe, fabric.device.type, minutes, writes=fabric.is_global_zero)
     if run.is_complete:
         run.check_finished(facts)
@@ -150,10 +141,11 @@ def train_age(
         _start(network, recipe, folder.parent)
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
-    model, optimiser = fabric.setup(network.backbone, optimiser)
+    model, optimiser = fabric.setup(network, optimiser)
+    model.mark_forward_method("loss")  # what is shared between processes, and computed in bfloat16
     parts: dict[str, nn.Module] = {"network": network, "average": average}
     optimisers = {"optimiser": optimiser}
-    augment, age_loss = make_augmentation(recipe.augmentation), make_age_loss(recipe.loss)
+    augment = make_augmentation(recipe.augmentation)
     steps = sum(phase.steps for phase in phases)
     start = resume(run, parts, optimisers, facts)
     network.train()
@@ -164,35 +156,56 @@ def train_age(
         seed_step(recipe.seed, step, fabric.global_rank)
         set_learning_rate(optimiser, recipe.optimiser, within, phase.steps)
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
-        faces = compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg)
-        pictures = random_view(
-            torch.from_numpy(faces).to(fabric.device), recipe.network.crop, size_at(recipe, within / phase.steps)
-        )
-        pictures = cover_some(augment(pictures), recipe.network.crop, recipe.masked)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        faces = torch.from_numpy(compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg)).to(fabric.device)
+        size = size_at(recipe, within / phase.steps)
+        pictures = augment(network.views(faces, size=size, place=network.views.random_place()))  # (N, 3, size, size)
+        pictures = cover_some(pictures, network.views, recipe.masked).contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
-        loss = age_loss(model(network.normalise(pictures)), ages)
+        loss = model.loss(pictures, ages)
+        values = measured({"loss": loss}, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         clip_gradients(network, recipe.optimiser)
         optimiser.step()
         average.update_parameters(network)
-        done = step + 1
-        progress(done, steps, {"loss": loss.item()})
-        run.note(done, {"loss": loss.item(), "learning_rate": optimiser.param_groups[0]["lr"]})
-        if (within + 1) % phase.every(recipe.validate_every_epochs) == 0 or within + 1 == phase.steps:
+        done, within = step + 1, within + 1
+        progress(done, steps, values)
+        run.note(done, values | {"learning_rate": optimiser.param_groups[0]["lr"]})
+        if within % phase.every(1) == 0:
+            network.head.after_epoch(seen_features(network, phase, fabric))
+        if within % phase.every(recipe.validate_every_epochs) == 0 or within == phase.steps:
             mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
-            run.log(done, {"loss": loss.item(), "val_mae": mae})
-            network.train()
+            run.log(done, values | {"val_mae": mae})
+        network.train()
         stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done / phase.every(1)) or stop):
             run.save(parts, optimisers, done, facts)
         if done < steps and stop:
             return False
     images = {"train_images": sum(len(phase.train) for phase in phases)}
-    measured = {"val_mae": None if math.isnan(mae) else round(mae, 4)}
-    run.finish(average.module, {"steps": steps, **measured, **facts, **images})
+    rounded = {"val_mae": None if math.isnan(mae) else round(mae, 4)}
+    run.finish(average.module, {"steps": steps, **rounded, **facts, **images}, step=steps)
     return True
+
+
+def _facts(recipe: AgeRecipe, phases: Sequence[Phase], runs: Path) -> dict[str, Any]:
+    """What a run's checkpoint and record say of where its weights come from."""
+    facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
+    if recipe.masked:
+        facts["masked"] = recipe.masked
+    return facts if recipe.start is None else facts | start_facts(runs / recipe.start)
+
+
+@torch.no_grad()
+def seen_features(network: AgeNetwork, phase: Phase, fabric: Fabric) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the backbone says of all training pictures as they are, and their ages, batch after batch."""
+    network.eval()
+    for start in range(0, len(phase.train), phase.batch):
+        chosen = phase.train[start : start + phase.batch]
+        with fabric.autocast():
+            pictures = network.views(torch.from_numpy(phase.crops.take(chosen)).to(fabric.device))
+            features = network.features(pictures).float()
+        yield features, torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
 
 
 def phase_at(phases: Sequence[Phase], step: int) -> tuple[Phase, int]:
@@ -208,7 +221,7 @@ def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
     if recipe.start is not None:
         start_from(network, runs / recipe.start)
     if recipe.pretrained is not None:
-        network.backbone.load_state_dict(faceres_weights())
+        network.load_state_dict(faceres_weights())
 
 
 def start_facts(run: Path) -> dict[str, Any]:
@@ -256,8 +269,8 @@ def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fa
         if masked:
             faces[:, margin_mask(PAPER_WINDOW)] = 0
         with fabric.autocast():
-            logits: Tensor = network(torch.from_numpy(faces).to(fabric.device))
-        estimates = expected_age(logits.float().softmax(dim=1).cpu().numpy())
+            probabilities: Tensor = network(torch.from_numpy(faces).to(fabric.device))
+        estimates = expected_age(probabilities.cpu().numpy())
         total += float(np.abs(estimates - crops.ages[chosen]).sum())
         count += len(chosen)
     return total / count if count else math.nan
@@ -270,6 +283,4 @@ def load_age_network(folder: Path) -> tuple[AgeRecipe, AgeNetwork]:
         CheckpointError: the folder holds no finished run of an age network.
     """
     recipe, tensors = load_run(folder, AgeRecipe)
-    network = build_age_network(recipe)
-    network.load_state_dict(tensors)
-    return recipe, network.eval()
+    return recipe, fill(build_age_network(recipe), tensors, folder)

@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.datasets.crops import Crops
-from spiralage.networks.restorers.discriminators import PatchCritic
+from spiralage.networks.features import Features
+from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.training.adversarial import train_adversarially
-from spiralage.training.features import Features, load_features
-from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
-from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss
+from spiralage.training.fabric import Device, Precision, make_fabric
+from spiralage.training.features import load_features
+from spiralage.training.loop import Progress, channels_last, no_progress
+from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
 from spiralage.training.recipes import ImagineRecipe, Windows
-from spiralage.training.tasks.age import Progress, no_progress
+from spiralage.training.run import Run, fill, load_run
 from spiralage.types import Mask, Pixels
 
 
@@ -49,6 +51,7 @@ def train_imagine(
     runs: Path,
     *,
     device: Device = "auto",
+    precision: Precision = "auto",
     minutes: float | None = None,
     progress: Progress = no_progress,
 ) -> bool:
@@ -59,7 +62,7 @@ def train_imagine(
         crops: the aligned crops; only the training split is seen.
         folder: the run's folder; gets weights.safetensors when done.
         runs: the folder with the run of the age network that gives the perceptual features.
-        device, minutes, progress: as in ``train_age``.
+        device, precision, minutes, progress: as in ``train_age``.
 
     Returns:
         True when the training is complete, False when it ran out of time.
@@ -67,38 +70,39 @@ def train_imagine(
     Raises:
         CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
     """
-    fabric = make_fabric(device)
+    fabric = make_fabric(device, precision=precision)
     crops.check_data(recipe.data)
     run = Run(folder, recipe, fabric.device.type, minutes)
     if run.is_complete:
         return True
     torch.manual_seed(recipe.seed)
     generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
-    critic = channels_last(PatchCritic(recipe.network.critic_width))
+    discriminator = channels_last(PatchDiscriminator(recipe.network.discriminator_width))
     features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
-    generator, critic = generator.to(fabric.device), critic.to(fabric.device)
+    generator, discriminator = generator.to(fabric.device), discriminator.to(fabric.device)
 
-    def play(faces: Pixels, step: int) -> _Turn:
+    def play(faces: Pixels, step: int) -> _Round:
         real, visible, hidden = make_batch(faces, recipe, step, fabric)
-        return _Turn(generator(visible, hidden, torch.rand_like(real)), real, visible, critic, features)
+        return _Round(generator(visible, hidden, torch.rand_like(real)), real, visible, discriminator, features)
 
-    return train_adversarially(recipe, crops, run, fabric, generator, critic, play, progress, {})
+    return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, {})
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _Round:
     generated: Tensor
     real: Tensor
     visible: Tensor
-    critic: nn.Module
+    discriminator: nn.Module
     features: Features
 
-    def critic_loss(self) -> Tensor:
-        real = adversarial_loss(self.critic(self.real, self.visible), real=True)
-        return (real + adversarial_loss(self.critic(self.generated.detach(), self.visible), real=False)) / 2
+    def discriminator_loss(self) -> Tensor:
+        both = torch.cat([self.real, self.generated.detach()])
+        logits: Tensor = self.discriminator(both, torch.cat([self.visible] * 2))
+        return discrimination_loss(logits.float())
 
     def losses(self) -> dict[str, Tensor]:
-        return generator_losses(self.generated, self.real, self.visible, self.critic, self.features)
+        return generator_losses(self.generated, self.real, self.visible, self.discriminator, self.features)
 
     def made(self) -> tuple[Tensor, Tensor]:
         return self.generated, self.real
@@ -120,13 +124,13 @@ def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabri
 
 
 def generator_losses(
-    generated: Tensor, real: Tensor, visible: Tensor, critic: nn.Module, features: Features
+    generated: Tensor, real: Tensor, visible: Tensor, discriminator: nn.Module, features: Features
 ) -> dict[str, Tensor]:
     """The generator's losses, unweighted: adversarial, perceptual, hue-color and L1."""
     with torch.no_grad():
         real_features = features(real)
     return {
-        "adversarial": adversarial_loss(critic(generated, visible).float(), real=True),
+        "adversarial": adversarial_loss(discriminator(generated, visible).float(), real=True),
         "perceptual": perceptual_loss(features(generated), real_features),
         "hue_color": hue_color_loss(generated.float(), real),
         "l1": F.l1_loss(generated.float(), real),
@@ -141,5 +145,4 @@ def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:
     """
     recipe, tensors = load_run(folder, ImagineRecipe)
     generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
-    generator.load_state_dict(tensors)
-    return recipe, CropImaginer(generator, recipe.network.size).eval()
+    return recipe, CropImaginer(fill(generator, tensors, folder), recipe.network.size).eval()

@@ -15,7 +15,7 @@ from spiralage.faces.landmarks import make_landmarker
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.tasks.age import Progress, no_progress
+from spiralage.training.loop import Progress, no_progress
 from spiralage.types import Box, Face, Landmarks, Photo
 
 MEAN_FACE_FILE = "mean-face.safetensors"

@@ -8,27 +8,27 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from spiralage.datasets.crops import Crops
+from spiralage.errors import CheckpointError
 from spiralage.networks.backbones.vgg import LAYERS, VGGName, convolutions
-from spiralage.networks.restorers.discriminators import DenseCritic, PatchCritic
+from spiralage.networks.features import STYLE_BLOCK, Features, style_layers
+from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.restoration.spiral import Step
 from spiralage.training.adversarial import train_adversarially
-from spiralage.training.features import STYLE_BLOCK, Features, load_features, style_layers
-from spiralage.training.loop import Device, Run, channels_last, load_run, make_fabric
-from spiralage.training.losses import adversarial_loss, hue_color_loss, perceptual_loss, style_loss
+from spiralage.training.fabric import Device, Precision, make_fabric
+from spiralage.training.features import load_features
+from spiralage.training.loop import Progress, channels_last, no_progress
+from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss, style_loss
 from spiralage.training.recipes import SliceRecipe
-from spiralage.training.tasks.age import Progress, no_progress
+from spiralage.training.run import Run, fill, load_run
 from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
 from spiralage.types import Pixels
-
-SLICE_HALVINGS = 2
-THINNEST = 12  # what the slices' critic needs, pixels
 
 
 @dataclass(frozen=True)
@@ -93,59 +93,40 @@ def walk(gan: SliceGAN, batch: Batch) -> Walked:
     return Walked(picture, tuple(slices))
 
 
-class Critics(nn.Module):
-    """The critic of whole pictures and that of slices.
-
-    Args:
-        width, slice_width: channels of their first layers.
-    """
-
-    def __init__(self, width: int, slice_width: int) -> None:
-        super().__init__()
-        self.whole = DenseCritic(width, width // 2)
-        self.slice = PatchCritic(slice_width, SLICE_HALVINGS)
-
-    def judge_slices(self, slices: list[tuple[Tensor, Tensor]], *, real: bool) -> Tensor:
-        """The mean adversarial loss of (slice, imaginary slice) pairs."""
-        losses = [adversarial_loss(self.slice(*map(_thick, pair)).float(), real=real) for pair in slices]
-        return torch.stack(losses).mean()
-
-    def judge(self, pictures: Tensor, *, real: bool) -> Tensor:
-        """The adversarial loss of whole pictures."""
-        return adversarial_loss(self.whole(pictures).float(), real=real)
-
-
-def _thick(strip: Tensor) -> Tensor:
-    """A strip that was cut at the border, its last pixels repeated until the critic can see it."""
-    height, width = strip.shape[2:]
-    missing = (0, max(THINNEST - width, 0), 0, max(THINNEST - height, 0))
-    return F.pad(strip, missing, mode="replicate")
-
-
-def critic_loss(critics: Critics, walked: Walked, batch: Batch) -> Tensor:
-    """How badly the critics tell real from painted, whole pictures and slices."""
-    whole = critics.judge(batch.real, real=True) + critics.judge(walked.picture.detach(), real=False)
-    painted = [(strip.detach(), batch.imagined[(..., *step.strip.slices)]) for step, strip in walked.slices]
-    real = [(batch.real[(..., *s.strip.slices)], batch.imagined[(..., *s.strip.slices)]) for s, _ in walked.slices]
-    slices = critics.judge_slices(real, real=True) + critics.judge_slices(painted, real=False)
-    return (whole + slices) / 2
+def discriminator_loss(discriminators: SliceDiscriminators, walked: Walked, batch: Batch) -> Tensor:
+    """How badly the discriminators tell real from generated, whole pictures and slices."""
+    whole = discrimination_loss(discriminators.of_pictures(torch.cat([batch.real, walked.picture.detach()])).float())
+    slices = []
+    for step, strip in walked.slices:
+        at = (..., *step.strip.slices)
+        both = torch.cat([batch.real[at], strip.detach()])
+        logits = discriminators.of_slice(both, torch.cat([batch.imagined[at]] * 2))
+        slices.append(discrimination_loss(logits.float()))
+    return whole + torch.stack(slices).mean()
 
 
 def slice_losses(
-    critics: Critics, walked: Walked, batch: Batch, features: Features, perceptual: Features | None = None
+    discriminators: SliceDiscriminators,
+    walked: Walked,
+    batch: Batch,
+    features: Features,
+    perceptual: Features | None = None,
 ) -> dict[str, Tensor]:
-    """The painter's losses, unweighted; a perceptual one if there is a network to compare pictures with.
+    """The slice generator's losses, unweighted; a perceptual one if there is a network to compare pictures with.
 
     L1 and hue-color are means over the margin: what is visible is equal anyway and would only thin them.
     """
-    painted = [(strip, batch.imagined[(..., *step.strip.slices)]) for step, strip in walked.slices]
+    of_slices = [
+        discriminators.of_slice(strip, batch.imagined[(..., *step.strip.slices)]).float()
+        for step, strip in walked.slices
+    ]
     picture, size = walked.picture.float(), batch.window.frame
     margin = 1 - batch.window.width * batch.window.height / size**2
     with torch.no_grad():
         real_features = features(batch.real)
     losses = {
-        "adversarial": critics.judge(walked.picture, real=True),
-        "slice_adversarial": critics.judge_slices(painted, real=True),
+        "adversarial": adversarial_loss(discriminators.of_pictures(walked.picture).float(), real=True),
+        "slice_adversarial": torch.stack([adversarial_loss(logits, real=True) for logits in of_slices]).mean(),
         "l1": F.l1_loss(picture, batch.real) / margin,
         "hue_color": hue_color_loss(picture, batch.real) / margin,
         "style": style_loss(features(walked.picture), real_features),
@@ -164,6 +145,7 @@ def train_slices(
     runs: Path,
     *,
     device: Device = "auto",
+    precision: Precision = "auto",
     minutes: float | None = None,
     progress: Progress = no_progress,
 ) -> bool:
@@ -174,7 +156,7 @@ def train_slices(
         crops: the aligned crops; only the training split is seen.
         folder: the run's folder; gets weights.safetensors when done.
         runs: the folder with the runs of the ImagineGAN and of the feature networks.
-        device, minutes, progress: as in ``train_age``.
+        device, precision, minutes, progress: as in ``train_age``.
 
     Returns:
         True when the training is complete, False when it ran out of time.
@@ -182,7 +164,7 @@ def train_slices(
     Raises:
         CheckpointError: the folder holds a run of another recipe, or one of those runs is missing.
     """
-    fabric = make_fabric(device)
+    fabric = make_fabric(device, precision=precision)
     crops.check_data(recipe.data)
     run = Run(folder, recipe, fabric.device.type, minutes)
     if run.is_complete:
@@ -191,16 +173,17 @@ def train_slices(
     imaginer = load_imaginer(runs / recipe.imagine)[1].requires_grad_(False).to(fabric.device)
     features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
     gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
-    critics = channels_last(Critics(recipe.network.critic_width, recipe.network.slice_critic_width))
-    gan, critics = gan.to(fabric.device), critics.to(fabric.device)
+    widths = recipe.network.discriminator_width, recipe.network.slice_discriminator_width
+    discriminators = channels_last(SliceDiscriminators(*widths)).to(fabric.device)
+    gan = gan.to(fabric.device)
     perceptual = _perceptual(recipe, runs, fabric)
 
-    def play(faces: Pixels, step: int) -> _Turn:
+    def play(faces: Pixels, step: int) -> _Round:
         batch = make_batch(faces, recipe, step, imaginer, fabric)
-        return _Turn(walk(gan, batch), batch, critics, features, perceptual)
+        return _Round(walk(gan, batch), batch, discriminators, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}
-    return train_adversarially(recipe, crops, run, fabric, gan, critics, play, progress, facts)
+    return train_adversarially(recipe, crops, run, fabric, gan, discriminators, play, progress, facts)
 
 
 def _perceptual(recipe: SliceRecipe, runs: Path, fabric: Fabric) -> Features | None:
@@ -210,18 +193,18 @@ def _perceptual(recipe: SliceRecipe, runs: Path, fabric: Fabric) -> Features | N
 
 
 @dataclass(frozen=True)
-class _Turn:
+class _Round:
     walked: Walked
     batch: Batch
-    critics: Critics
+    discriminators: SliceDiscriminators
     features: Features
     perceptual: Features | None
 
-    def critic_loss(self) -> Tensor:
-        return critic_loss(self.critics, self.walked, self.batch)
+    def discriminator_loss(self) -> Tensor:
+        return discriminator_loss(self.discriminators, self.walked, self.batch)
 
     def losses(self) -> dict[str, Tensor]:
-        return slice_losses(self.critics, self.walked, self.batch, self.features, self.perceptual)
+        return slice_losses(self.discriminators, self.walked, self.batch, self.features, self.perceptual)
 
     def made(self) -> tuple[Tensor, Tensor]:
         given = self.batch.given
@@ -244,14 +227,18 @@ def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
         CheckpointError: the folder holds no finished run of a SliceGAN.
     """
     recipe, tensors = load_run(folder, SliceRecipe)
-    gan = build_slice_gan(recipe, tensors)
-    gan.load_state_dict(tensors)
-    return recipe, gan.eval()
+    return recipe, fill(build_slice_gan(recipe, tensors), tensors, folder)
 
 
 def build_slice_gan(recipe: SliceRecipe, tensors: dict[str, Tensor]) -> SliceGAN:
-    """The SliceGAN of a recipe, its style encoder of the VGG that these weights are of; they aren't loaded yet."""
+    """The SliceGAN of a recipe, its style encoder of the VGG that these weights are of; they aren't loaded yet.
+
+    Raises:
+        CheckpointError: they are no SliceGAN's.
+    """
     kernels = [value for name, value in tensors.items() if name.startswith("style.layers.") and value.ndim == 4]
+    if not kernels:
+        raise CheckpointError(f"{recipe.name}: its weights have no style encoder; train it again")
     layers = convolutions(vgg_with(len(kernels)), width=len(kernels[0]))
     return make_slice_gan(recipe, StyleEncoder(style_layers(layers), 0.0, 1.0))
 

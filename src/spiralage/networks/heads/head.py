@@ -1,0 +1,47 @@
+"""What every head is: it reads a distribution over the ages 0…100 off a backbone's features, and learns to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+
+class Head(nn.Module, ABC):
+    """The last part of an age network.
+
+    A head answers two questions, and may do something after every epoch. Whatever it learns, by gradient or not, is
+    a parameter or a buffer of it, so that it is saved, averaged and exported.
+
+    Args:
+        width: of the features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    @abstractmethod
+    def loss(self, features: Tensor, ages: Tensor) -> Tensor:
+        """How wrong the head is.
+
+        Args:
+            features: (N, width) float, what the backbone says of N faces.
+            ages: (N,) true ages in years; above 100 they count as 100.
+
+        Returns:
+            A scalar float32, to minimise.
+        """
+
+    @abstractmethod
+    def probabilities(self, features: Tensor) -> Tensor:
+        """P(age = j) for j = 0…100: (N, width) float → (N, 101) float32, every row with the sum 1."""
+
+    def after_epoch(self, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Told after every epoch of a training; for what no gradient reaches, as a forest's leaves.
+
+        Args:
+            seen: (features, ages) of all training pictures, not augmented, batch after batch; computed only as far
+                as it is asked for.
+        """
