@@ -142,7 +142,7 @@ def train_age(
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
-    model.mark_forward_method("loss")  # what is shared between processes, and computed in bfloat16
+    model.mark_forward_method("loss")  # processes that share a batch meet there
     parts: dict[str, nn.Module] = {"network": network, "average": average}
     optimisers = {"optimiser": optimiser}
     augment = make_augmentation(recipe.augmentation)
@@ -161,7 +161,8 @@ def train_age(
         pictures = augment(network.views(faces, size=size, place=network.views.random_place()))  # (N, 3, size, size)
         pictures = cover_some(pictures, network.views, recipe.masked).contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
-        loss = model.loss(pictures, ages)
+        with fabric.autocast():
+            loss = model.loss(pictures, ages)
         values = measured({"loss": loss}, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
