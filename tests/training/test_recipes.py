@@ -21,7 +21,7 @@ from spiralage.training.recipes import (
 )
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-FILES = sorted(RECIPES.glob("*.toml"))
+FILES = sorted(path for path in RECIPES.glob("*.toml") if path.stem != "queue")  # a list of recipes, not one
 
 
 AGE = """
