@@ -39,7 +39,18 @@ def test_estimate_json_has_the_promised_form(capsys: pytest.CaptureFixture[str],
     faces = answer[0]["faces"]
     assert isinstance(faces, list)
     (face,) = faces
-    assert set(face) == {"box", "score", "landmarks", "age", "std", "interval", "hidden", "p_at_least"}
+    assert set(face) == {
+        "box",
+        "detector",
+        "score",
+        "turn",
+        "landmarks",
+        "age",
+        "std",
+        "interval",
+        "hidden",
+        "p_at_least",
+    }
     x, y, width, height = face["box"]
     assert 150 < x < 210
     assert 60 < y < 120

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from spiralage.errors import FolderError, OptionError, told
 from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
 from spiralage.faces.landmarks import Landmarker, LandmarkerName
-from spiralage.image_io import PhotoLike, as_photo
+from spiralage.image_io import STDIN, PhotoLike, as_photo, read_stdin_photo
 from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH, use_threads
@@ -31,6 +32,8 @@ FACES_AT_ONCE = 4 * BATCH
 """So many faces are restored and read together, at most."""
 MOST_WAITING = 32
 """So many photos, at most, wait for others to be read together with."""
+MOST_SECONDS_WAITING = 1
+"""So long, at most, a photo waits: whoever ends a batch early has what is done."""
 MOST_PIXELS_WAITING = 50_000_000
 """So many pixels, at most, are kept of the photos that wait."""
 
@@ -131,14 +134,16 @@ class AgePipeline:
             [('photo', None), ('missing.jpg', 'missing.jpg: no such file; check the path')]
         """
         waiting: list[_Waiting] = []
+        since = time.monotonic()
         for photo in photos:
             waiting.append(self._look_at(photo, keep_photos))
             faces = sum(len(one.found) for one in waiting)
             pixels = sum(one.photo.pixels.size // 3 for one in waiting if one.photo is not None)
             full = faces >= BATCH or len(waiting) >= MOST_WAITING or pixels >= MOST_PIXELS_WAITING
-            if full or not faces:  # nobody waits for faces that aren't there
+            late = time.monotonic() - since > MOST_SECONDS_WAITING
+            if full or late or not faces:  # nobody waits for faces that aren't there
                 yield from self._reports(waiting)
-                waiting = []
+                waiting, since = [], time.monotonic()
         yield from self._reports(waiting)
 
     def estimate_each(
@@ -147,7 +152,7 @@ class AgePipeline:
         """``estimate_many`` for paths, as ``image_io.list_pictures`` yields them; if wanted, by several processes.
 
         Args:
-            photos: paths; a folder that can't be searched becomes a report, too.
+            photos: paths, ``-`` is standard input; a folder that can't be searched becomes a report, too.
             keep_photos: keep the pixels, for reports that picture them.
             workers: 1 = this process; more = so many others, each with a pipeline like this one and one thread. A
                 script that asks for them must be guarded by ``if __name__ == "__main__":``, as for
@@ -170,7 +175,7 @@ class AgePipeline:
             return _Waiting(str(photo.path), error=str(photo))
         name = str(photo) if isinstance(photo, str | Path) else "photo"
         try:
-            read = as_photo(photo)
+            read = read_stdin_photo() if photo == STDIN else as_photo(photo)
             name = name if isinstance(photo, str | Path) else read.name
             return _Waiting(name, self._finder.find(read, most=MOST_FACES), photo=read if keep else None)
         except Exception as error:  # whatever it is, it is this photo's alone

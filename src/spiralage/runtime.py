@@ -228,10 +228,15 @@ def thread_count(threads: int | None = None) -> int:
         if not (text.isascii() and text.isdecimal() and len(text) < 10):
             raise OptionError(f"SPIRALAGE_THREADS must be a whole number from 1 on, got {text[:40]!r}")
         threads = int(text)
-    most = max(64, 4 * cores)
+    most = most_threads()
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
         raise OptionError(f"the number of threads must be a whole number from 1 to {most}, got {threads!r}")
     return threads
+
+
+def most_threads() -> int:
+    """More threads than these only take memory and time."""
+    return max(64, 4 * available_cores())
 
 
 def use_threads(threads: int | None = None) -> int:

@@ -40,7 +40,7 @@ def test_a_face_has_its_numbers_and_five_points(tmp_path: Path) -> None:
     assert [float(row[key]) for key in ("x", "y", "width", "height")] == [-3, 4, 50, 60]  # numbers are no formulas
     assert float(row["age"]) == 30
     assert float(row["p_at_least_18"]) == 1
-    assert float(row["score"]) == 0.5
+    assert (row["detector"], float(row["score"]), int(row["turn"])) == ("by hand", 0.5, 90)
     assert report.face.landmarks is not None
     assert [float(row[f"nose_{axis}"]) for axis in "xy"] == report.face.landmarks.five()[2].tolist()
     assert [float(row[f"right_mouth_{axis}"]) for axis in "xy"] == report.face.landmarks.five()[4].tolist()

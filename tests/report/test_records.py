@@ -28,7 +28,7 @@ def test_the_list_is_whole_after_any_number_of_photos(count: int) -> None:
 def test_a_face_tells_its_landmarks_and_score() -> None:
     (photo,) = json.loads(written(PhotoReport("a.jpg", (face_report(),))))
     (face,) = photo["faces"]
-    assert face["score"] == 0.5
+    assert (face["detector"], face["score"], face["turn"]) == ("by hand", 0.5, 90)
     assert face["landmarks"] == [[2 * n, 2 * n + 1] for n in range(68)]
     assert face["p_at_least"] == {"18": 1.0}
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from spiralage.age.estimate import DEFAULT_NETWORK
 from spiralage.cli.console import is_terminal, progress_bar, write_out
-from spiralage.cli.one_photo import Detector, Overwrite, YuNet
+from spiralage.cli.one_photo import Detector, Overwrite, RestorerOption, YuNet
 from spiralage.cli.options import Threads
 from spiralage.cli.outlets import Outlets
 from spiralage.errors import OptionError
@@ -20,7 +21,6 @@ from spiralage.image_io import list_pictures
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
-from spiralage.restoration.restore import RestorerName
 from spiralage.types import Box
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def estimate(
-    paths: Annotated[list[Path], typer.Argument(help="photos and folders")],
+    paths: Annotated[list[Path], typer.Argument(help="photos and folders; - is standard input")],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     csv: Annotated[Path | None, typer.Option(help="write a CSV file, one line per face, as they come")] = None,
     report: Annotated[Path | None, typer.Option(help="write DIR/index.html, with the steps pictured")] = None,
@@ -54,7 +54,10 @@ def estimate(
     occlusion: Annotated[
         OcclusionChoice, typer.Option(help="what counts as hidden; auto: what lies beyond the photo's edge")
     ] = "auto",
-    restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
+    restorer: RestorerOption = DEFAULT_RESTORER,
+    network: Annotated[
+        str, typer.Option(help="what tells the age: a network's name (see: spiralage models), file or run folder")
+    ] = DEFAULT_NETWORK,
     yunet: YuNet = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
@@ -68,7 +71,12 @@ def estimate(
     if given is not None and len(listed) != 1:
         raise OptionError(f"--box says where the face is in one photo, but {len(listed)} were given")
     page = None if report is None else report / "index.html"
-    inputs = [*(path for path in listed if isinstance(path, Path)), *filter(None, [yunet])]
+    inputs = [
+        *(path for path in listed if isinstance(path, Path)),
+        *filter(None, [yunet]),
+        Path(restorer),
+        Path(network),
+    ]
     check_outputs(filter(None, (csv, page)), inputs, overwrite=overwrite)
     pipeline = AgePipeline(
         detector=detector,
@@ -76,6 +84,7 @@ def estimate(
         landmarks=landmarks,
         occlusion=FIND_OCCLUSION[occlusion],
         restorer=restorer,
+        network=network,
         threads=threads,
         yunet=yunet,
     )

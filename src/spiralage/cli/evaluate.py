@@ -17,8 +17,8 @@ from spiralage.cli.options import (
     Recipe,
     RunFolder,
     Threads,
-    at_most_some_a_core,
     need_train_extra,
+    not_too_many,
     set_threads,
 )
 from spiralage.errors import OptionError
@@ -85,7 +85,7 @@ def evaluate_lopo(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     workers: Annotated[
-        int, typer.Option(min=1, callback=at_most_some_a_core, help="processes that share the folds, one thread each")
+        int, typer.Option(min=1, callback=not_too_many, help="processes that share the folds, one thread each")
     ] = 1,
     threads: Threads = None,
     partial: Annotated[bool, typer.Option("--partial", help="take a part of FG-NET")] = False,

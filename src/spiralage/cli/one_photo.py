@@ -12,16 +12,20 @@ from spiralage.errors import PhotoError
 from spiralage.faces.detect import DetectorName
 from spiralage.faces.find import make_finder
 from spiralage.files import check_outputs
-from spiralage.image_io import load_photo, output_format
+from spiralage.image_io import STDIN, load_photo, output_format, read_stdin_photo
+from spiralage.restoration.restore import RESTORERS
 from spiralage.types import AlignedFace, Photo
 
 Detector = Annotated[
     DetectorName, typer.Option(help="auto: YuNet if it can be had, else dlib; none: the picture is a face")
 ]
 YuNet = Annotated[Path | None, typer.Option("--yunet", help="YuNet's ONNX file", envvar="SPIRALAGE_YUNET")]
-PhotoPath = Annotated[Path, typer.Argument(help="a photo")]
+PhotoPath = Annotated[Path, typer.Argument(help="a photo; - is standard input")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="the picture to write, in the format that its ending names")
+]
+RestorerOption = Annotated[
+    str, typer.Option(help=f"what fills it: {', '.join(RESTORERS)}, or a network's name, file or run folder")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="results may take the place of the photos that are read")]
 
@@ -41,7 +45,7 @@ def check_pictures(outputs: Iterable[Path], inputs: Iterable[Path], *, overwrite
 
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
     """A photo and its surest face, aligned; raises PhotoError where there is none."""
-    photo = load_photo(path)
+    photo = read_stdin_photo() if path == STDIN else load_photo(path)
     found = make_finder(detector, yunet=yunet).find_one(photo)
     if found is None:
         raise PhotoError(f"{path}: no face found; try another --detector")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from spiralage.cli.console import note
-from spiralage.errors import MissingExtraError
+from spiralage.errors import MissingExtraError, OptionError
 
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "cuda"]
 PrecisionChoice: TypeAlias = Literal["auto", "32-true", "bf16-mixed"]
@@ -29,23 +27,21 @@ Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoi
 
 CACHE = Path("cache")
 
-MOST_A_CORE = 4
-"""More threads or processes than this for each of the machine's cores only take memory and time."""
 
+def not_too_many(option: typer.CallbackParam, number: int | None) -> int | None:
+    """An option's number of threads or processes; raises OptionError for more than the machine has use for."""
+    if number is not None and number > 1:
+        from spiralage.runtime import most_threads
 
-def at_most_some_a_core(context: typer.Context, option: typer.CallbackParam, number: int | None) -> int | None:
-    """An option's number of threads or processes, no more than the machine has use for; says so."""
-    cores = os.cpu_count() or 1
-    most = MOST_A_CORE * cores
-    if number is None or number <= most:
-        return number
-    if not context.resilient_parsing:
-        note(f"--{option.name} {number}: this machine has {cores} cores; taking {most}")
-    return most
+        if number > most_threads():
+            raise OptionError(
+                f"--{option.name} {number}: this machine has use for {most_threads()} at most; give fewer"
+            )
+    return number
 
 
 Threads = Annotated[
-    int | None, typer.Option(min=1, callback=at_most_some_a_core, help="threads of the networks; all cores by default")
+    int | None, typer.Option(min=1, callback=not_too_many, help="threads of the networks; all cores by default")
 ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
-from spiralage.cli.console import BROKEN_PIPE, StdoutError, complain
+from spiralage.cli.console import BROKEN_PIPE, StdoutError, complain, note
 from spiralage.errors import OutputError
 from spiralage.report.sinks import Sink
 from spiralage.types import PhotoReport
@@ -46,10 +46,12 @@ class Outlets:
         return self
 
     def add(self, photo: PhotoReport) -> None:
-        """Write what is known of a photo; its error goes to stderr too."""
+        """Write what is known of a photo; its error, or that it was turned, goes to stderr too."""
         self._writing = True
         if photo.error is not None:
             self._fail(photo.error)
+        for turn in sorted({face.face.turn for face in photo.faces} - {0}):
+            note(f"{photo.image}: turned by {turn}° clockwise to find its faces")
         for sink in list(self._sinks):
             self._try(sink, lambda: sink.add(photo))  # noqa: B023  it runs at once
         self._writing = False

@@ -10,7 +10,16 @@ import cv2
 import numpy as np
 import typer
 
-from spiralage.cli.one_photo import Detector, Output, Overwrite, PhotoPath, YuNet, check_pictures, one_face
+from spiralage.cli.one_photo import (
+    Detector,
+    Output,
+    Overwrite,
+    PhotoPath,
+    RestorerOption,
+    YuNet,
+    check_pictures,
+    one_face,
+)
 from spiralage.cli.options import Threads
 from spiralage.errors import OptionError
 from spiralage.faces.align import invert
@@ -19,7 +28,7 @@ from spiralage.image_io import encode_picture, load_mask
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
-from spiralage.restoration.restore import Restorer, RestorerName, make_restorer
+from spiralage.restoration.restore import Restorer, make_restorer
 from spiralage.restoration.restore import restore as restore_faces
 from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixels
 
@@ -63,7 +72,7 @@ def restore(
             show_default="paper",
         ),
     ] = None,
-    restorer: Annotated[RestorerName, typer.Option(help="what fills it")] = DEFAULT_RESTORER,
+    restorer: RestorerOption = DEFAULT_RESTORER,
     whole: Annotated[Path | None, typer.Option("--photo", help="write the photo with the restored face in it")] = None,
     strip: Annotated[Path | None, typer.Option(help="write the crop, what was visible and the restored crop")] = None,
     turns: Annotated[bool, typer.Option("--turns", help="write OUTPUT-turn-1 …, the spiral's turns")] = False,
@@ -75,7 +84,7 @@ def restore(
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
     find_hidden = _what_is_hidden(window, occlusion)
     mask = None if occlusion is None else Path(occlusion)  # one that names an occluder is no file, and no harm
-    inputs = [path for path in (photo, mask, yunet) if path is not None]
+    inputs = [path for path in (photo, mask, yunet, Path(restorer)) if path is not None]
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
     check_pictures([path for path in firsts if path is not None], inputs, overwrite=overwrite)
     filler = make_restorer(restorer, threads=threads)
@@ -127,7 +136,7 @@ def _parse_window(text: str) -> Window:
         ) from error
 
 
-def _turn_by_turn(restorer: Restorer, name: RestorerName) -> TurnByTurn:
+def _turn_by_turn(restorer: Restorer, name: str) -> TurnByTurn:
     if not isinstance(restorer, TurnByTurn):
         raise OptionError(f"--turns shows the turns of the spiral, {name} has none; add --restorer spiral")
     return restorer

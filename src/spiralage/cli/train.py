@@ -22,8 +22,8 @@ from spiralage.cli.options import (
     Recipe,
     RunFolder,
     Threads,
-    at_most_some_a_core,
     need_train_extra,
+    not_too_many,
     set_threads,
 )
 
@@ -51,7 +51,7 @@ def train_age(
     run: RunFolder = None,
     device: DeviceOption = "auto",
     devices: Annotated[
-        int, typer.Option(min=1, callback=at_most_some_a_core, help="GPUs, or CPU processes, that share each batch")
+        int, typer.Option(min=1, callback=not_too_many, help="GPUs, or CPU processes, that share each batch")
     ] = 1,
     precision: PrecisionOption = "auto",
     minutes: Minutes = None,

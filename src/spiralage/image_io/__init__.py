@@ -16,12 +16,13 @@ No file takes more than 1 GB of memory and 10 seconds: what would is refused by 
 from spiralage.image_io.folders import SUFFIXES, list_pictures
 from spiralage.image_io.formats import FORMATS, MAX_PIXELS
 from spiralage.image_io.masks import load_mask
-from spiralage.image_io.photos import PhotoLike, as_photo, load_photo, photo_from_image, read_stdin_photo
+from spiralage.image_io.photos import STDIN, PhotoLike, as_photo, load_photo, photo_from_image, read_stdin_photo
 from spiralage.image_io.writing import encode_picture, encode_png, output_format, resized, save_picture
 
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
+    "STDIN",
     "SUFFIXES",
     "PhotoLike",
     "as_photo",

@@ -108,6 +108,10 @@ def photo_from_image(image: Image.Image, name: str = "photo") -> Photo:
         raise damaged(name, error) from error
 
 
+STDIN = Path("-")
+"""What stands for standard input where paths are given."""
+
+
 def read_stdin_photo(name: str = "-") -> Photo:
     """The encoded picture that comes on standard input, as a Photo.
 

@@ -38,7 +38,7 @@ class CsvFile:
         self._columns = [
             *("image", "face", "x", "y", "width", "height", "age", "std", "low", "high", "hidden"),
             *(f"p_at_least_{age}" for age in at_least),
-            *("error", "score"),
+            *("error", "detector", "score", "turn"),
             *(f"{point}_{axis}" for point in _POINTS for axis in "xy"),
         ]
         self._file = GrowingFile(path)
@@ -52,7 +52,7 @@ class CsvFile:
             box = dict(zip(("x", "y", "width", "height"), record["box"], strict=True))
             low, high = record["interval"]
             chances = {f"p_at_least_{age}": chance for age, chance in record["p_at_least"].items()}
-            same = {key: record[key] for key in ("age", "std", "hidden", "score")}
+            same = {key: record[key] for key in ("age", "std", "hidden", "detector", "score", "turn")}
             self._write(
                 {"image": image, "face": number, **box, **same, "low": low, "high": high, **chances, **_five(face)}
             )

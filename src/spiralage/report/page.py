@@ -107,7 +107,8 @@ def face_card(title: str, report: FaceReport) -> Card:
     if report.restoration.restorer != "none":
         steps.append(picture(f"restored: {report.restoration.restorer}", report.restoration.pixels))
     low, high = report.age.interval(LEVEL)
-    return Card(title, age_text(report.age), steps, bars(report.age), low, high)
+    turned = f"; found in the photo turned by {report.face.turn}°" if report.face.turn else ""
+    return Card(title, age_text(report.age) + turned, steps, bars(report.age), low, high)
 
 
 def age_text(age: AgeEstimate) -> str:

@@ -16,17 +16,21 @@ LEVEL = 0.9
 class FaceRecord(TypedDict):
     """One face in JSON; box (x, y, width, height) and landmarks (x, y) in photo pixels, ages in years.
 
-    The landmarks are the 68 or five points as they were found, or null where nothing marked the face.
+    The landmarks are the 68 or five points as they were found, or null where nothing marked the face. Scores differ
+    between detectors. The turn tells by how many degrees the photo was turned clockwise to find the face; box and
+    landmarks are in the photo as it was given.
     """
 
     box: list[float]
+    detector: str
     score: float
-    landmarks: list[list[float]] | None
+    turn: int
     age: float
     std: float
     interval: list[float]
     hidden: float
     p_at_least: dict[str, float]
+    landmarks: list[list[float]] | None
 
 
 class PhotoRecord(TypedDict):
@@ -47,13 +51,15 @@ def face_record(report: FaceReport, at_least: Sequence[int] = ()) -> FaceRecord:
     box, landmarks = report.face.box, report.face.landmarks
     return {
         "box": [round(value, 1) for value in (box.x, box.y, box.width, box.height)],
+        "detector": report.face.detector,
         "score": round(report.face.score, 4),
-        "landmarks": None if landmarks is None else [[round(x, 1), round(y, 1)] for x, y in landmarks.points.tolist()],
+        "turn": report.face.turn,
         "age": round(report.age.mean, 2),
         "std": round(report.age.std, 2),
         "interval": [round(end, 2) for end in report.age.interval(LEVEL)],
         "hidden": round(report.occlusion.fraction, 4),
         "p_at_least": {str(age): round(report.age.p_at_least(age), 4) for age in at_least},
+        "landmarks": None if landmarks is None else [[round(x, 1), round(y, 1)] for x, y in landmarks.points.tolist()],
     }
 
 
