@@ -175,7 +175,7 @@ class AgePipeline:
             return _Waiting(str(photo.path), error=str(photo))
         name = str(photo) if isinstance(photo, str | Path) else "photo"
         try:
-            read = read_stdin_photo() if photo == STDIN else as_photo(photo)
+            read = read_stdin_photo() if isinstance(photo, Path) and photo == STDIN else as_photo(photo)
             name = name if isinstance(photo, str | Path) else read.name
             return _Waiting(name, self._finder.find(read, most=MOST_FACES), photo=read if keep else None)
         except Exception as error:  # whatever it is, it is this photo's alone

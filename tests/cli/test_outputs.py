@@ -275,3 +275,17 @@ def test_names_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert not any(sign in shown for sign in "\x1b\u202e\r\x07")
     assert shown.count(r"\x1b[31m\u202e\r\x07=x.png") == 3  # two rows, one error
     assert [row["image"] for row in rows("ages.csv")] == [odd, f"{odd}?"]
+
+
+@pytest.mark.parametrize("option", ["--threads"])
+@pytest.mark.parametrize("command", [["estimate", "a.png"], ["restore", "a.png", "-o", "out.png"], ["demo"]])
+def test_no_machine_has_so_many_cores(capsys: pytest.CaptureFixture[str], command: list[str], option: str) -> None:
+    assert main([*command, option, "100000"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--threads 100000: this machine has use for" in line
+
+
+def test_nor_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["train", "age", "x.toml", "--devices"], ["evaluate", "lopo", "x.toml", "--workers"]):
+        assert main([*command, "100000"]) == 1
+        assert f"{command[-1]} 100000: this machine has use for" in capsys.readouterr().err
