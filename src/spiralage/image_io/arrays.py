@@ -14,7 +14,8 @@ are clipped. NaN, infinite, more negative and larger values are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,6 @@ Array: TypeAlias = npt.NDArray[Any]
 
 WHITES = (255, 1023, 4095, 65_535)
 SLACK = 0.01
-_BLOCK = 2**20
 
 
 def check_array(array: Array) -> None:
@@ -43,22 +43,24 @@ def check_array(array: Array) -> None:
         raise ValueError(f"an array of shape {array.shape} has no pixels")
 
 
-def to_8_bits(array: Array) -> Callable[[Array], Pixels]:
-    """What turns parts of an array into 8 bits, by the rule above; the array is read, never copied as a whole.
+def to_8_bits(parts: Iterable[Array]) -> Callable[[Array], Pixels]:
+    """What turns parts of a picture into 8 bits, by the rule above, told by all its parts.
 
     >>> values = np.array([[0, 2048, 4095]], np.uint16)
-    >>> to_8_bits(values)(values).tolist()
+    >>> to_8_bits([values])(values).tolist()
     [[0, 128, 255]]
 
     Raises:
         ValueError: a value is NaN or infinite, negative, or larger than 65535.
     """
-    if array.dtype == np.uint8:
+    parts = iter(parts)
+    first = next(parts)
+    if first.dtype == np.uint8:
         return lambda part: np.asarray(part, np.uint8)
-    if array.dtype == np.bool_:
+    if first.dtype == np.bool_:
         return lambda part: part.astype(np.uint8) * np.uint8(255)
-    low, high = _range(array)
-    if array.dtype.kind == "f":
+    low, high = _range(itertools.chain([first], parts))
+    if first.dtype.kind == "f":
         white = _white((1, *WHITES), low, high, SLACK)
         # float64, block by block: the same rounding whatever the width of the type
         return lambda part: np.clip(part.astype(np.float64) / white * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -67,10 +69,10 @@ def to_8_bits(array: Array) -> Callable[[Array], Pixels]:
     return lambda part: table[part]
 
 
-def _range(array: Array) -> tuple[float, float]:
-    rows = max(1, _BLOCK // max(1, array[0].size))
-    parts = [array[at : at + rows] for at in range(0, len(array), rows)]
-    return float(min(part.min() for part in parts)), float(max(part.max() for part in parts))
+def _range(parts: Iterable[Array]) -> tuple[float, float]:
+    """The least and the largest value; NaN if there is one."""
+    ends = np.array([(part.min(), part.max()) for part in parts], np.float64)
+    return float(ends[:, 0].min()), float(ends[:, 1].max())
 
 
 def _white(whites: tuple[int, ...], low: float, high: float, slack: float) -> int:

@@ -54,13 +54,11 @@ def loaded(image: Image.Image, name: str, extra: int = 0) -> Raster:
     Args:
         image: Pillow's.
         name: for messages.
-        extra: bytes that decoding takes besides the stored pixels.
+        extra: bytes that decoding takes besides the stored pixels, and gives back.
     """
     width, height = image.size
     check_sides(name, width, height)
-    pixels = width * height
-    stored = _STORED_BYTES.get(image.mode, 4) * pixels
-    check_memory(name, width, height, extra + stored + _RGB_BYTES * min(pixels, formats.MAX_PIXELS))
+    check_memory(name, width, height, needed(image, extra))
     image.load()
     return Raster(image, orientation_of(image.info))
 
@@ -79,10 +77,19 @@ def read_jpeg(file: Guarded, name: str) -> Raster:
     image = plugin("JPEG", file)
     if frame.several_scans:
         image.decodermaxblock = 2**13  # read in small pieces, so that the guard can end it
-    reduction = next(by for by in (1, 2, 4, 8) if width * height <= by * by * formats.MAX_PIXELS)
-    if reduction > 1:
-        image.draft(None, (width // reduction, height // reduction))
+    for by in (2, 4, 8):  # JPEG's own scaling, while it is too large
+        pixels = image.size[0] * image.size[1]
+        if pixels <= formats.MAX_PIXELS and needed(image, frame.coefficient_bytes) <= formats.MAX_MEMORY:
+            break
+        image.draft(None, (width // by, height // by))
     return loaded(image, name, frame.coefficient_bytes)
+
+
+def needed(image: Image.Image, extra: int = 0) -> int:
+    """Bytes of memory for decoding an image and then laying it out as RGB; see ``loaded``."""
+    width, height = image.size
+    pixels = width * height
+    return _STORED_BYTES.get(image.mode, 4) * pixels + max(extra, _RGB_BYTES * min(pixels, formats.MAX_PIXELS))
 
 
 def check_scans(name: str, width: int, height: int, scanned: int) -> None:
@@ -106,7 +113,8 @@ def with_all_bits(raster: Raster, file: Guarded, name: str) -> Raster:
         return raster
     extremes: Any = raster.stored.getextrema()
     colours = extremes[:1] if raster.stored.mode == "LA" else extremes[:3]
-    if max(high for _, high in colours) > _DARKEST:
+    pixels = raster.size[0] * raster.size[1]
+    if max(high for _, high in colours) > _DARKEST or (4 + 2 * 8) * pixels > formats.MAX_MEMORY:
         return raster
     return Raster(by_opencv(file, name, *raster.size, 8), raster.orientation)
 
@@ -118,12 +126,14 @@ def by_opencv(file: Guarded, name: str, width: int, height: int, pixel_bytes: in
         PhotoError: too large.
         ValueError: OpenCV can't read it.
     """
-    check_memory(name, width, height, 3 * pixel_bytes * width * height)
+    check_memory(name, width, height, 2 * pixel_bytes * width * height)
     file.seek(0)
     values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.shape[:2] != (height, width):
         raise ValueError("its pixels can't be decoded")
-    return values if values.ndim == 2 else values[..., [2, 1, 0, 3][: values.shape[2]]]
+    if values.ndim == 3:
+        values[..., [0, 2]] = values[..., [2, 0]]  # in place
+    return values
 
 
 def read_webp(file: Guarded, name: str) -> Raster:
@@ -131,9 +141,8 @@ def read_webp(file: Guarded, name: str) -> Raster:
     if size is None:
         raise ValueError("no size in its header")
     check_sides(name, *size)
-    # The canvas twice, the decoder's own picture, and the bytes handed to Pillow.
-    extra = 16 * size[0] * size[1]
-    check_memory(name, *size, extra + 7 * size[0] * size[1])
+    extra = 12 * size[0] * size[1]  # the canvas twice, and the bytes handed to Pillow
+    check_memory(name, *size, extra + 4 * size[0] * size[1])
     file.seek(0)
     return loaded(plugin("WEBP", file), name, extra)
 
@@ -149,7 +158,7 @@ def read_avif(file: Guarded, name: str) -> Raster:
         unseen = data.replace(b"Exif\0", b"free\0", 1)
         image = plugin("AVIF", Guarded(io.BytesIO(unseen), len(unseen)))
     width, height = image.size
-    return loaded(image, name, 16 * width * height)
+    return loaded(image, name, (6 + 2 * formats.av1_bytes(data)) * width * height)
 
 
 def read_heif(file: Guarded, name: str) -> Raster:
@@ -160,7 +169,7 @@ def read_heif(file: Guarded, name: str) -> Raster:
     image = open_heif(io.BytesIO(data))
     width, height = image.size
     check_sides(name, width, height)
-    check_memory(name, width, height, 12 * width * height)
+    check_memory(name, width, height, 9 * width * height)
     # libheif turns it upright; what EXIF says of the orientation counts no more.
     return Raster(image.to_pillow() if image.premultiplied_alpha else np.asarray(image))
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from spiralage.errors import PhotoError
 from spiralage.image_io import codecs, formats
-from spiralage.image_io.opening import Guarded
+from spiralage.image_io.opening import Guarded, TooMuchWorkError
 from spiralage.image_io.raster import Raster
 from spiralage.image_io.tiff import read_tiff
 
@@ -34,6 +34,8 @@ def decode(file: Guarded, name: str) -> Raster:
             return _READERS[kind](file, name)
     except PhotoError:
         raise
+    except TooMuchWorkError as error:
+        raise PhotoError(f"{name}: takes too long to read ({error}); save it anew as JPEG or PNG") from error
     except Image.DecompressionBombError as error:
         raise PhotoError(f"{name}: it is too large to decode; scale it down") from error
     except MemoryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Protocol
@@ -131,6 +132,18 @@ class Readable(Protocol):
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Go to a place."""
         ...
+
+
+def av1_bytes(data: bytes) -> int:
+    """Bytes for a decoded pixel of an AVIF, of which the decoder holds two: by bit depth and colour sampling.
+
+    Raises:
+        ValueError: the file doesn't say.
+    """
+    found = [data[at.end() + 2] for at in re.finditer(b"av1C", data[:-4])]
+    if not found:
+        raise ValueError("no AV1 configuration in its header")
+    return max((2 if flags & 0x40 else 1) * (2 if flags & 0x08 else 3) for flags in found)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from PIL import Image
 from spiralage.errors import PhotoError
 from spiralage.image_io.decode import damaged, decode
 from spiralage.image_io.opening import Guarded, check_size, opened, short
-from spiralage.image_io.raster import with_alpha
 from spiralage.types import CROP_SIZE, Mask
 
 _HALF = 128
@@ -52,7 +51,7 @@ def _painted(file: Guarded, name: str) -> Mask:
     if (width, height) != (CROP_SIZE, CROP_SIZE):
         raise PhotoError(f"{name}: {width}×{height} pixels; a mask must have {CROP_SIZE}×{CROP_SIZE}, as a crop")
     try:
-        image = with_alpha(raster)
+        image = raster.with_alpha()
     except Exception as error:  # values that can't be a picture's
         raise damaged(name, error) from error
     return painted(image)

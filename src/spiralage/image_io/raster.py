@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,8 +14,6 @@ from spiralage.image_io import formats
 from spiralage.image_io.arrays import Array, to_8_bits
 from spiralage.image_io.orientation import TURNS, UPRIGHT
 from spiralage.types import Pixels
-
-Bands: TypeAlias = Iterator[Image.Image]
 
 _BAND_PIXELS = 2**18
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA"}
@@ -57,16 +55,34 @@ class Raster:
             bands = (band.reduce(factor) for band in bands)
         return _upright(bands, (-(-width // factor), -(-height // factor)), self.orientation)
 
-    def _bands(self, factor: int) -> Bands:
+    def _bands(self, factor: int) -> Iterator[Image.Image]:
         """The picture from above in 8 bits, some rows at a time: a multiple of ``factor``."""
+        rows = -(-max(1, _BAND_PIXELS // self.size[0]) // factor) * factor
+        if isinstance(self.stored, Image.Image) and not is_wide(self.stored):
+            yield from self._parts(rows)
+            return
+        convert = to_8_bits(map(np.asarray, self._parts(rows)))
+        for part in self._parts(rows):
+            yield Image.fromarray(_squeezed(convert(np.asarray(part))))
+
+    def _parts(self, rows: int) -> Iterator[Any]:
+        """So many rows of what is stored, and so on."""
         width, height = self.size
-        rows = -(-max(1, _BAND_PIXELS // width) // factor) * factor
-        convert = _to_8_bit_image(self.stored)
         for at in range(0, height, rows):
             if isinstance(self.stored, Image.Image):
-                yield convert(self.stored.crop((0, at, width, min(height, at + rows))))
+                yield self.stored.crop((0, at, width, min(height, at + rows)))
             else:
-                yield convert(self.stored[at : at + rows])
+                yield self.stored[at : at + rows]
+
+    def with_alpha(self) -> Image.Image:
+        """The picture as one upright RGBA image; for small pictures.
+
+        Raises:
+            ValueError: values that can't be a picture's.
+        """
+        (image,) = self._bands(self.size[1])
+        image = image.convert(_STRAIGHT.get(image.mode, image.mode)).convert("RGBA")
+        return image.transpose(TURNS[self.orientation]) if self.orientation in TURNS else image
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -80,37 +96,16 @@ def on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def with_alpha(raster: Raster) -> Image.Image:
-    """A raster as one upright RGBA image; for small pictures.
-
-    Raises:
-        ValueError: values that can't be a picture's.
-    """
-    image = _to_8_bit_image(raster.stored)(raster.stored)
-    image = image.convert(_STRAIGHT.get(image.mode, image.mode)).convert("RGBA")
-    return image.transpose(TURNS[raster.orientation]) if raster.orientation in TURNS else image
-
-
 def is_wide(image: Image.Image) -> bool:
     """True for modes of more than 8 bits, which Pillow's own conversion would clip at 255."""
     return image.mode == "F" or image.mode.startswith("I")
 
 
-def _to_8_bit_image(stored: Image.Image | Array) -> Callable[..., Image.Image]:
-    if not isinstance(stored, Image.Image):
-        scale = to_8_bits(stored)
-        return lambda part: Image.fromarray(np.ascontiguousarray(_squeezed(scale(part))))
-    if not is_wide(stored):
-        return lambda part: part
-    scale = to_8_bits(np.asarray(stored))
-    return lambda part: Image.fromarray(scale(np.asarray(part)))
-
-
 def _squeezed(pixels: Pixels) -> Pixels:
-    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def _upright(bands: Bands, size: tuple[int, int], orientation: int) -> Pixels:
+def _upright(bands: Iterable[Image.Image], size: tuple[int, int], orientation: int) -> Pixels:
     """Bands of a picture of this size as stored, each turned and put where it belongs."""
     width, height = size
     across = orientation >= 5  # rows become columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
@@ -14,6 +15,9 @@ from spiralage.image_io.raster import Raster
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 274, 277
 _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT, _STRIPS, _TILES = 278, 322, 323, 273, 324
+_RAW = 1
+_BYTES = (1, 2, 6, 7)  # types whose values are kept as they are
+_MOST_NUMBERS = 200_000  # three planes of strips of one row
 _JPEG = (6, 7)
 
 
@@ -37,10 +41,10 @@ def read_tiff(file: Guarded, name: str) -> Raster:
     check_sides(name, width, height)
     bits = max(_numbers(tags, _BITS, 1))
     samples = _numbers(tags, _SAMPLES, 1)[0]
-    part = _part_pixels(tags, width, height) * samples * bits // 8
+    compression = _numbers(tags, _COMPRESSION, 1)[0]
+    part = 0 if compression == _RAW else _part_pixels(tags, width, height) * samples * bits // 8
     check_memory(name, width, height, part)
-    compressed = _numbers(tags, _COMPRESSION, 1)[0]
-    if compressed in _JPEG:
+    if compression in _JPEG:
         _check_jpegs(tags, file, name, width, height)
     file.seek(0)
     try:
@@ -50,8 +54,7 @@ def read_tiff(file: Guarded, name: str) -> Raster:
             raise
         raster = Raster(by_opencv(file, name, width, height, samples * bits // 8))
     else:
-        # Compressed files are handed to libtiff as a whole.
-        raster = loaded(image, name, part + (0 if compressed == 1 else file.size))
+        raster = loaded(image, name, part)
         if bits == 16:
             raster = with_all_bits(raster, file, name)
     return Raster(raster.stored, _orientation(tags, raster))
@@ -59,12 +62,25 @@ def read_tiff(file: Guarded, name: str) -> Raster:
 
 def _tags(file: Guarded) -> ImageFileDirectory_v2:
     head = file.read(8)
-    if head[2] == 43 or head[3] == 43:  # BigTIFF
+    big = 43 in head[2:4]  # BigTIFF
+    if big:
         head += file.read(8)
     tags = ImageFileDirectory_v2(head)
+    _check_counts(file, tags.next, "<" if head[:1] == b"I" else ">", big)
     file.seek(tags.next)
     tags.load(file.as_file())
     return tags
+
+
+def _check_counts(file: Guarded, at: int, order: str, big: bool) -> None:
+    """Raises ValueError if a tag has more numbers than a picture has strips; each would become an object."""
+    file.seek(at)
+    length, entry = ("Q", "HHQQ") if big else ("H", "HHLL")
+    (entries,) = struct.unpack(order + length, file.read(struct.calcsize(order + length)))
+    for _ in range(entries):
+        _, kind, count, _ = struct.unpack(order + entry, file.read(struct.calcsize(order + entry)))
+        if kind not in _BYTES and count > _MOST_NUMBERS:
+            raise ValueError(f"a tag with {count} numbers")
 
 
 def _numbers(tags: ImageFileDirectory_v2, tag: int, default: int) -> tuple[int, ...]:
