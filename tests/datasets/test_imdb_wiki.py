@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import math
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -194,6 +194,6 @@ def test_a_table_whose_every_row_is_dropped(tmp_path: Path) -> None:
 
 def test_without_scipy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_tar(tmp_path / "imdb_crop.tar", archive())
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"spiralage\[train\]"):
         next(imdb_wiki.read(path, "imdb"))

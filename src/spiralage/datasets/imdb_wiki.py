@@ -18,20 +18,21 @@ celebrity's name; a picture without a name is its own subject.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from spiralage.datasets.archives import Archive, base_name, opened
 from spiralage.datasets.manifest import Row, split_by_hash
-from spiralage.errors import DatasetError, MissingExtraError
+from spiralage.datasets.mat_reader import NUMBERS
+from spiralage.datasets.mat_tables import Columns, read_columns
+from spiralage.errors import DatasetError
 
 Part: TypeAlias = Literal["imdb", "wiki"]
 
@@ -175,48 +176,21 @@ def _table_name(archive: Archive, part: Part) -> str:
 
 
 def _read_table(archive: Archive, name: str, part: Part) -> Table:
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingExtraError("reading .mat files", "train") from error
     data = archive.read(name, _LARGEST_TABLE)
     try:
-        return _as_table(loadmat(io.BytesIO(data), variable_names=[part])[part][0, 0])
-    except Exception as error:  # scipy fails in a dozen ways on a file of another kind
+        return _as_table(read_columns(data, part))
+    except ValueError as error:
         raise DatasetError(
-            f"{archive.path}: {name} is not a table of IMDB-WIKI ({_reason(error)}); it needs a struct {part} "
+            f"{archive.path}: {name} is not a table of IMDB-WIKI ({error}); it needs a struct {part} "
             f"with {', '.join(_FIELDS)}; fetch it again"
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    return " ".join([type(error).__name__, *str(error).splitlines()[:1]])
-
-
-def _as_table(struct: npt.NDArray[Any]) -> Table:
-    def numbers(field: str) -> npt.NDArray[np.float64]:
-        return struct[field].ravel().astype(np.float64)
-
-    def texts(field: str) -> list[str]:
-        return [_text(cell) for cell in struct[field].ravel()]
-
-    table = Table(
-        dob=numbers("dob"),
-        photo_taken=numbers("photo_taken"),
-        gender=numbers("gender"),
-        face_score=numbers("face_score"),
-        second_face_score=numbers("second_face_score"),
-        full_path=texts("full_path"),
-        name=texts("name"),
-    )
-    if len({len(getattr(table, field)) for field in _FIELDS}) != 1:
+def _as_table(columns: Columns) -> Table:
+    if len({len(column) for column in columns.values()}) != 1:
         raise ValueError("its columns differ in length")
-    return table
-
-
-def _text(cell: Any) -> str:
-    """A cell's text; an empty cell comes as an empty array."""
-    return "".join(map(str, np.ravel(cell)))
+    numbers = {name: columns[name] for name in NUMBERS}
+    return Table(**numbers, full_path=columns["full_path"].tolist(), name=columns["name"].tolist())
 
 
 def _check_pictures(archive: Archive, table: str, names: list[str]) -> None:

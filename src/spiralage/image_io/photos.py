@@ -105,7 +105,7 @@ def photo_from_image(image: Image.Image, name: str = "photo") -> Photo:
         image.load()
         return _photo(Raster(image, _orientation_in_hand(image)), name)
     except Exception as error:  # a damaged file behind it, a closed one, values that aren't a picture's
-        raise damaged(name, error) from error
+        raise PhotoError(f"{name}: the image can't be used ({error or type(error).__name__}); open it anew") from error
 
 
 STDIN = Path("-")
