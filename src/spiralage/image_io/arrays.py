@@ -8,8 +8,9 @@ What number is white? It is told by the type *and* by the largest value:
     floats          the least of 1, 255, 1023, 4095, 65535 that no value exceeds by more than 1 %
 
 So values 0…255 in a wider type look as they would in 8 bits; a picture of 16 bits so dark that it has no value
-over 4095, a sixteenth of white, is brightened. Where floats go beyond by up to 1 %, as after resampling, they
-are clipped. NaN, infinite, more negative and larger values are refused.
+over 4095, a sixteenth of white, is brightened. Alpha's white is told apart from the colours'. Where floats go
+beyond by up to 1 %, as after resampling, they are clipped. NaN, infinite, more negative and larger values are
+refused.
 """
 
 from __future__ import annotations
@@ -59,20 +60,29 @@ def to_8_bits(parts: Iterable[Array]) -> Callable[[Array], Pixels]:
         return lambda part: np.asarray(part, np.uint8)
     if first.dtype == np.bool_:
         return lambda part: part.astype(np.uint8) * np.uint8(255)
-    low, high = _range(itertools.chain([first], parts))
-    if first.dtype.kind == "f":
+    has_alpha = first.ndim == 3 and first.shape[2] in (2, 4)
+    groups: tuple[Any, ...] = (np.s_[..., :-1], np.s_[..., -1:]) if has_alpha else (np.s_[...],)
+    ends = np.array([[_ends(part[group]) for group in groups] for part in itertools.chain([first], parts)])
+    low, high = ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)
+    scales = [_scale(first.dtype.kind, *lowest_and_highest) for lowest_and_highest in zip(low, high, strict=True)]
+    if not has_alpha:
+        return scales[0]
+    return lambda part: np.concatenate([scale(part[g]) for scale, g in zip(scales, groups, strict=True)], axis=2)
+
+
+def _ends(part: Array) -> tuple[float, float]:
+    """The least and the largest value; NaN if there is one."""
+    return float(part.min()), float(part.max())
+
+
+def _scale(kind: str, low: float, high: float) -> Callable[[Array], Pixels]:
+    if kind == "f":
         white = _white((1, *WHITES), low, high, SLACK)
-        # float64, block by block: the same rounding whatever the width of the type
+        # float64, part by part: the same rounding whatever the width of the type
         return lambda part: np.clip(part.astype(np.float64) / white * 255 + 0.5, 0, 255).astype(np.uint8)
     white = _white(WHITES, low, high, 0)
     table = np.clip(np.arange(white + 1) / white * 255 + 0.5, 0, 255).astype(np.uint8)
     return lambda part: table[part]
-
-
-def _range(parts: Iterable[Array]) -> tuple[float, float]:
-    """The least and the largest value; NaN if there is one."""
-    ends = np.array([(part.min(), part.max()) for part in parts], np.float64)
-    return float(ends[:, 0].min()), float(ends[:, 1].max())
 
 
 def _white(whites: tuple[int, ...], low: float, high: float, slack: float) -> int:

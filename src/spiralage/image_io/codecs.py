@@ -128,7 +128,13 @@ def by_opencv(file: Guarded, name: str, width: int, height: int, pixel_bytes: in
     """
     check_memory(name, width, height, 2 * pixel_bytes * width * height)
     file.seek(0)
-    values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    level = cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # it would print what is wrong with a damaged file
+    try:
+        values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if values is None or values.shape[:2] != (height, width):
         raise ValueError("its pixels can't be decoded")
     if values.ndim == 3:

@@ -24,20 +24,6 @@ from spiralage.types import Photo, Pixels
 ORIENTATION = 0x0112
 
 
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options)
-    return buffer.getvalue()
-
-
-def quarters() -> Pixels:
-    """64×96 pixels whose four quarters have four colours: no turn or flip leaves it as it is."""
-    pixels = np.zeros((64, 96, 3), np.uint8)
-    pixels[:32, :48], pixels[:32, 48:] = (220, 40, 40), (40, 200, 60)
-    pixels[32:, :48], pixels[32:, 48:] = (40, 60, 220), (230, 220, 60)
-    return pixels
-
-
 # By the EXIF standard: which side of the scene the stored first row and first column show.
 STORED: dict[int, Callable[[Pixels], Pixels]] = {
     1: lambda upright: upright,
@@ -175,10 +161,6 @@ def test_first_frame_of_an_animation(kind: str) -> None:
     np.testing.assert_allclose(photo.pixels.reshape(-1, 3), [(255, 0, 0)] * 32, atol=1)
 
 
-def noise(side: int = 128) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8))
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
 def test_a_file_cut_short_is_refused(kind: str, kept: float, tmp_path: Path) -> None:
@@ -304,41 +286,3 @@ def test_the_name_of_bytes() -> None:
     data = encoded(noise(8))
     assert load_photo(data).name == "photo"
     assert load_photo(data, name="upload 3").name == "upload 3"
-
-
-def test_pictures_are_listed_in_a_fixed_order(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a.PNG", "notes.txt", "sub/c.webp", "sub/deep/d.Tiff", "c.jpeg", "no_suffix"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.jpg").mkdir()
-    found = ["a.PNG", "b.jpg", "c.jpeg", "sub/c.webp", "sub/deep/d.Tiff"]
-    assert list(list_pictures([tmp_path])) == [tmp_path / name for name in found]
-    # The order of what was asked for stays; a file is taken whatever its name, even if it isn't there.
-    asked = [tmp_path / "sub", tmp_path / "notes.txt", tmp_path / "missing.jpg", tmp_path / "b.jpg"]
-    assert list(list_pictures(asked)) == [tmp_path / "sub/c.webp", tmp_path / "sub/deep/d.Tiff", *asked[1:]]
-
-
-def test_a_folder_without_pictures_is_an_error_in_its_place(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "notes.txt").touch()
-    (tmp_path / "photo.jpg").touch()
-    first, second, third = list_pictures([tmp_path / "empty", tmp_path / "photo.jpg", tmp_path / "text"])
-    assert isinstance(first, FolderError)
-    assert str(first).startswith(f"{tmp_path / 'empty'}: no pictures in this folder")
-    assert second == tmp_path / "photo.jpg"
-    assert isinstance(third, FolderError)
-    assert list(list_pictures([])) == []
-
-
-def test_saved_pictures_come_back(tmp_path: Path) -> None:
-    save_picture(tmp_path / "new" / "crop.png", quarters())
-    np.testing.assert_array_equal(load_photo(tmp_path / "new" / "crop.png").pixels, quarters())
-    np.testing.assert_array_equal(load_photo(encode_png(quarters())).pixels, quarters())
-    assert encode_png(quarters()).startswith(b"\x89PNG")
-
-
-def test_a_picture_that_cannot_be_saved(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="can't be written"):
-        save_picture(tmp_path / "file" / "crop.png", quarters())
