@@ -1,12 +1,12 @@
+"""What pictures become: upright, 8-bit, RGB; and what is refused, by name."""
+
 from __future__ import annotations
 
 import contextlib
 import io
 import os
-import resource
-import struct
+import subprocess
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 import pytest
+from pictures import encoded, noise, quarters
 from PIL import Image
 
-from spiralage.errors import FolderError, OutputError, PhotoError
-from spiralage.image_io import encode_png, list_pictures, load_photo, photo_from_image, save_picture
+from spiralage.errors import PhotoError
+from spiralage.image_io import as_photo, list_pictures, load_photo, opening, photo_from_image
 from spiralage.types import Photo, Pixels
 
 ORIENTATION = 0x0112
@@ -265,24 +267,187 @@ def test_odd_names(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(load_photo(str(path)).pixels, quarters())
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def bmp_header(width: int, height: int) -> bytes:
-    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 2835, 2835, 0, 0)
-    return struct.pack("<2sIHHI", b"BM", 54, 0, 0, 54) + info
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def test_the_name_of_bytes() -> None:
     data = encoded(noise(8))
     assert load_photo(data).name == "photo"
     assert load_photo(data, name="upload 3").name == "upload 3"
+
+
+def heif(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def test_avif_and_heif() -> None:
+    for data in (encoded(Image.fromarray(quarters()), "AVIF", quality=95), heif(Image.fromarray(quarters()))):
+        photo = load_photo(data)
+        assert photo.size == (96, 64)
+        assert np.abs(photo.pixels.astype(int) - quarters())[4:28, 4:44].max() <= 12
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_the_container_tells_the_orientation_of_avif_and_heif(kind: str) -> None:
+    image = Image.fromarray(np.ascontiguousarray(STORED[6](quarters())))
+    tags = Image.Exif()
+    tags[ORIENTATION] = 6
+    data = encoded(image, "AVIF", exif=tags, quality=95) if kind == "AVIF" else heif(image, exif=tags.tobytes())
+    photo = load_photo(data)
+    assert photo.size == (96, 64)
+    assert np.abs(photo.pixels.astype(int) - quarters())[4:28, 4:44].max() <= 12
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_damaged_avif_and_heif_give_a_photo_or_a_photo_error(kind: str) -> None:
+    rng = np.random.default_rng(2)
+    whole = np.frombuffer(encoded(noise(24), "AVIF") if kind == "AVIF" else heif(noise(24)), np.uint8)
+    for _ in range(40):
+        data = whole.copy()
+        places = rng.integers(0, len(data), 3)
+        data[places] = rng.integers(0, 256, 3)
+        with contextlib.suppress(PhotoError):
+            assert isinstance(load_photo(data.tobytes()[: rng.integers(1, 2 * len(data))]), Photo)
+
+
+@pytest.mark.parametrize(
+    ("start", "format_"), [(b"\xff\x0a", "JPEG XL"), (b"\0\0\0\x0cjP  \r\n", "JPEG 2000"), (b"8BPS\0\1", "Photoshop")]
+)
+def test_pictures_of_other_formats_are_named(start: bytes, format_: str) -> None:
+    with pytest.raises(PhotoError, match=f"a {format_} picture, which can't be read; save it as JPEG"):
+        load_photo(start + bytes(64))
+
+
+def test_a_cameras_raw_file_is_not_read_by_its_thumbnail(tmp_path: Path) -> None:
+    (tmp_path / "photo.DNG").write_bytes(encoded(noise(8), "TIFF"))
+    with pytest.raises(PhotoError, match=r"photo\.DNG: a camera's raw file"):
+        load_photo(tmp_path / "photo.DNG")
+
+
+def test_what_can_be_handed_over(tmp_path: Path) -> None:
+    data = encoded(Image.fromarray(quarters()))
+    (tmp_path / "a.png").write_bytes(data)
+    at_its_end = io.BytesIO(data)
+    at_its_end.seek(0, io.SEEK_END)
+    with (tmp_path / "a.png").open("rb") as file:
+        for source in (
+            data,
+            bytearray(data),
+            memoryview(data),
+            io.BytesIO(data),
+            at_its_end,
+            file,
+            tmp_path / "a.png",
+            str(tmp_path / "a.png"),
+            quarters(),
+            memoryview(quarters()),  # type: ignore[arg-type]
+            Image.open(io.BytesIO(data)),
+            load_photo(data),
+        ):
+            np.testing.assert_array_equal(as_photo(source).pixels, quarters())
+
+
+def test_names_of_what_is_handed_over(tmp_path: Path) -> None:
+    data = encoded(noise(8))
+    (tmp_path / "a.png").write_bytes(data)
+    with (tmp_path / "a.png").open("rb") as file:
+        assert as_photo(file).name == str(tmp_path / "a.png")
+    assert as_photo(io.BytesIO(data)).name == "photo"
+    assert as_photo(io.BytesIO(data), name="upload").name == "upload"
+
+
+def closed_image() -> Image.Image:
+    image = Image.open(io.BytesIO(encoded(noise(8))))
+    image.close()
+    return image
+
+
+def closed_file() -> io.BytesIO:
+    file = io.BytesIO(encoded(noise(8)))
+    file.close()
+    return file
+
+
+class Endless:
+    def read(self, size: int) -> bytes:
+        return bytes(size)
+
+
+class Failing:
+    def read(self, size: int) -> bytes:
+        raise RuntimeError("the connection\nwas lost")
+
+
+NO_PICTURES: list[Any] = [
+    None,
+    [[1]],
+    7,
+    {"a": 1},
+    "",
+    "no such path",
+    "x" * 100_000,
+    "nul\0",
+    b"",
+    bytearray(),
+    io.BytesIO(),
+    io.StringIO("text"),
+    closed_file(),
+    Failing(),
+    Image.new("RGB", (0, 0)),
+    Image.new("RGB", (0, 7)),
+    closed_image(),
+    np.zeros((0, 4, 3), np.uint8),
+    np.zeros((4, 4, 5), np.uint8),
+    np.zeros((3, 8, 8), np.uint8),
+    np.zeros(7, np.uint8),
+    np.uint8(1),
+    np.zeros((2, 2, 2, 2), np.uint8),
+    np.full((4, 4, 3), np.nan),
+    np.full((4, 4, 3), np.inf),
+    np.full((4, 4), -1),
+    np.full((4, 4), 1e9),
+    np.array([[b"a"]]),
+    np.array([[None]]),
+    np.zeros((4, 4), complex),
+]
+
+
+@pytest.mark.parametrize("source", NO_PICTURES, ids=lambda source: type(source).__name__)
+def test_what_is_no_picture_is_one_clear_error(source: Any) -> None:
+    with pytest.raises(PhotoError) as caught:
+        as_photo(source)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_endless_stream_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MAX_STREAM_BYTES", 2**22)
+    with pytest.raises(PhotoError, match="over 4 MB come from it"):
+        as_photo(Endless())  # type: ignore[arg-type]
+
+
+MODES = ["1", "L", "P", "RGB", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", "RGBX", "I;16"]
+TRANSPARENT = ["LA", "PA", "RGBA", "RGBa", "La"]
+
+
+@pytest.mark.parametrize("mode", MODES + TRANSPARENT)
+def test_pil_images_of_every_mode(mode: str) -> None:
+    pixels = as_photo(Image.new(mode, (5, 4))).pixels
+    assert pixels.shape == (4, 5, 3)
+    if mode in TRANSPARENT:
+        assert pixels.min() == 255  # on white
+
+
+def stdin_photo(shell: str) -> str:
+    code = (
+        "from spiralage.errors import PhotoError\nfrom spiralage.image_io import read_stdin_photo\n"
+        "try: photo = read_stdin_photo(); print(photo.name, photo.size)\nexcept PhotoError as error: print(error)"
+    )
+    command = ["sh", "-c", f"exec {sys.executable} -c '{code}' {shell}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_photo_from_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(encoded(noise(8)))
+    assert stdin_photo(f"< {tmp_path / 'in'}") == "- (8, 8)"
+    assert stdin_photo("< /dev/null").startswith("-: the file is empty")
+    assert stdin_photo("<&-").startswith("-: standard input is closed")

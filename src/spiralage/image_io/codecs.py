@@ -128,9 +128,8 @@ def by_opencv(file: Guarded, name: str, width: int, height: int, pixel_bytes: in
     """
     check_memory(name, width, height, 2 * pixel_bytes * width * height)
     file.seek(0)
-    level = cv2.utils.logging.setLogLevel(
-        cv2.utils.logging.LOG_LEVEL_SILENT
-    )  # it would print what is wrong with a damaged file
+    # It would print what is wrong with a damaged file.
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         values = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     finally:

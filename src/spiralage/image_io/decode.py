@@ -10,7 +10,7 @@ from PIL import Image
 
 from spiralage.errors import PhotoError
 from spiralage.image_io import codecs, formats
-from spiralage.image_io.opening import Guarded, TooMuchWorkError
+from spiralage.image_io.opening import Guarded, TooMuchWorkError, reason
 from spiralage.image_io.raster import Raster
 from spiralage.image_io.tiff import read_tiff
 
@@ -46,8 +46,7 @@ def decode(file: Guarded, name: str) -> Raster:
 
 def damaged(name: str, error: Exception) -> PhotoError:
     """The error for a picture that can't be decoded."""
-    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-    return PhotoError(f"{name}: the picture is damaged or cut short ({reason}); copy it again")
+    return PhotoError(f"{name}: the picture is damaged or cut short ({reason(error)}); copy it again")
 
 
 def not_a_picture(file: Guarded, name: str) -> PhotoError:

@@ -89,6 +89,11 @@ def short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:100]}…{name[-60:]}"
 
 
+def reason(error: Exception) -> str:
+    """What an error says, in one line of bounded length."""
+    return (str(error) or type(error).__name__).splitlines()[0][:_LONGEST_NAME]
+
+
 @contextmanager
 def opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """A regular file and its size in bytes; nothing is read yet.
@@ -110,7 +115,7 @@ def opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     except IsADirectoryError as error:
         raise PhotoError(f"{name}: not a file; give a picture") from error
     except OSError as error:  # no permission, a name too long, a disk that fails
-        raise PhotoError(f"{name}: can't be read ({error.strerror or error}); check its permissions") from error
+        raise PhotoError(f"{name}: can't be read ({error.strerror or reason(error)}); check its permissions") from error
     except ValueError as error:  # a NUL in the name
         raise PhotoError(f"{name!r}: can't be read ({error}); check the path") from error
 
@@ -137,8 +142,8 @@ def read_stream(stream: object, name: str) -> bytes:
             seek(0)
         data = _read_up_to(read, MAX_STREAM_BYTES + 1)
     except Exception as error:  # a stream is the user's: it may raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise PhotoError(f"{name}: can't be read ({reason}); give a file opened as binary") from error
+        what = f"{type(error).__name__}: {reason(error)}"
+        raise PhotoError(f"{name}: can't be read ({what}); give a file opened as binary") from error
     if data is None:
         raise PhotoError(f"{name}: gives no bytes; open it as binary (mode 'rb')")
     if len(data) > MAX_STREAM_BYTES:

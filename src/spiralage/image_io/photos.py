@@ -18,7 +18,7 @@ from spiralage.errors import PhotoError
 from spiralage.image_io import formats
 from spiralage.image_io.arrays import check_array
 from spiralage.image_io.decode import damaged, decode
-from spiralage.image_io.opening import Guarded, check_size, opened, read_stream, short
+from spiralage.image_io.opening import Guarded, check_size, opened, read_stream, reason, short
 from spiralage.image_io.orientation import TAG, orientation_of, valid
 from spiralage.image_io.raster import Raster
 from spiralage.types import Photo
@@ -105,7 +105,7 @@ def photo_from_image(image: Image.Image, name: str = "photo") -> Photo:
         image.load()
         return _photo(Raster(image, _orientation_in_hand(image)), name)
     except Exception as error:  # a damaged file behind it, a closed one, values that aren't a picture's
-        raise PhotoError(f"{name}: the image can't be used ({error or type(error).__name__}); open it anew") from error
+        raise PhotoError(f"{name}: the image can't be used ({reason(error)}); open it anew") from error
 
 
 STDIN = Path("-")
@@ -185,7 +185,7 @@ def _from_array(source: Any, name: str) -> Photo:
             return Photo(np.ascontiguousarray(array), name)
         return _photo(Raster(array), name)
     except Exception as error:  # an object that claims to be an array may raise anything
-        raise PhotoError(f"{short(name)}: {error}") from error
+        raise PhotoError(f"{short(name)}: {reason(error)}") from error
 
 
 def _no_picture(source: object, name: str) -> PhotoError:
