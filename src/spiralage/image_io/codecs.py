@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 from typing import Any
 
 import cv2
@@ -26,6 +27,9 @@ PACKED_LIMIT = 2**26
 
 _DARKEST = 15
 """If no value of 16 bits is over 4095, the upper 8 bits are at most this."""
+
+_EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
+"""Where a HEIF container's list of items has EXIF: box name, version, flags, number, protection, type."""
 
 _STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _RGB_BYTES = 3
@@ -160,7 +164,7 @@ def read_avif(file: Guarded, name: str) -> Raster:
     except Exception:
         # Pillow writes EXIF anew where its orientation isn't the container's, and fails on tags of a wrong type.
         # What the container says is enough: its EXIF item is made another kind of item.
-        unseen = data.replace(b"Exif\0", b"free\0", 1)
+        unseen = _EXIF_ITEM.sub(rb"\1free", data)
         image = plugin("AVIF", Guarded(io.BytesIO(unseen), len(unseen)))
     width, height = image.size
     return loaded(image, name, (6 + 2 * formats.av1_bytes(data)) * width * height)
