@@ -14,6 +14,12 @@ from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Face, Landmarks, Ph
 ANCHORS = np.array([[86.0, 98.0], [170.0, 98.0], [128.0, 190.0]])
 """Where left eye, right eye and mouth centre go: (3, 2), (x, y) in crop pixels."""
 
+CUT_FROM = 1 << 21
+"""Photos of more pixels are cut to the face's neighbourhood before anything else is done with them."""
+
+MOST_MIRRORS = 64
+"""A crop that reaches further beyond the photo than this many times its side shows nothing of it."""
+
 
 def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
     """Cut a face out of a photo, normalised in size, tilt and position.
@@ -37,16 +43,19 @@ def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
         np.float64(7.0)
     """
     matrix = _square_matrix(face) if face.landmarks is None else similarity(_three(face.landmarks), ANCHORS)
+    moved = _moved(face.landmarks, matrix)
+    reach = _reach(matrix)
     size = (CROP_SIZE, CROP_SIZE)
-    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
-    pixels, to_crop = _shrink(photo.pixels, matrix, scale)
+    if _shows_nothing(photo, reach):
+        return AlignedFace(np.zeros((*size, 3), np.uint8), matrix, np.zeros(size, np.bool_), moved)
+    pixels, to_crop = _source(photo, matrix, reach)
     # Mirrored in any case: a black border would bleed into the photo's outermost pixels.
     warped = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     crop = np.asarray(warped, np.uint8)
     inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
     if not mirror:
         crop[~inside] = 0
-    return AlignedFace(crop, matrix, inside, _moved(face.landmarks, matrix))
+    return AlignedFace(crop, matrix, inside, moved)
 
 
 def similarity(source: Doubles, target: Doubles) -> Doubles:
@@ -116,3 +125,57 @@ def _shrink(pixels: Pixels, matrix: Doubles, scale: float) -> tuple[Pixels, Doub
 
 def _moved(landmarks: Landmarks | None, matrix: Doubles) -> Landmarks | None:
     return None if landmarks is None else Landmarks(transform(landmarks.points, matrix), landmarks.source)
+
+
+def _reach(matrix: Doubles) -> Doubles:
+    """The corners of the crop's bounding rectangle in the photo: (2, 2) float64, (x, y), least and greatest."""
+    last = CROP_SIZE - 1.0
+    corners = transform(np.array([[0.0, 0.0], [last, 0.0], [0.0, last], [last, last]]), invert(matrix))
+    return np.stack([corners.min(axis=0), corners.max(axis=0)])
+
+
+def _shows_nothing(photo: Photo, reach: Doubles) -> bool:
+    """Whether the photo is lost in a crop so wide that mirroring the border would hardly end."""
+    return bool((np.abs(reach) > MOST_MIRRORS * np.array(photo.size)).any())
+
+
+def _source(photo: Photo, matrix: Doubles, reach: Doubles) -> tuple[Pixels, Doubles]:
+    """What the crop is sampled from: of a large photo the part it needs, of a large face a halved copy.
+
+    Bilinear sampling alone would alias, so a large face is halved with area averaging first.
+
+    Returns:
+        The pixels, and the matrix that takes theirs to the crop's.
+    """
+    factor = _halving(photo, matrix)
+    whole = photo.size[0] * photo.size[1] <= CUT_FROM
+    left, right = _span(reach[:, 0], photo.size[0], factor, whole=whole)
+    top, bottom = _span(reach[:, 1], photo.size[1], factor, whole=whole)
+    pixels = photo.pixels[top:bottom, left:right]
+    if factor > 1:
+        size = (pixels.shape[1] // factor, pixels.shape[0] // factor)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    half = (factor - 1) / 2
+    grow = np.array([[factor, 0, left + half], [0, factor, top + half], [0, 0, 1.0]])
+    return pixels, matrix @ grow
+
+
+def _halving(photo: Photo, matrix: Doubles) -> int:
+    """The power of two by which a face is shrunk before it is sampled; 1 where that would leave no pixel."""
+    scale = float(np.hypot(matrix[0, 0], matrix[0, 1]))
+    factor = 1 << int(max(0, np.floor(np.log2(1 / max(scale, 1e-6)))))
+    return factor if min(photo.size) >= factor else 1
+
+
+def _span(reach: Doubles, side: int, factor: int, *, whole: bool) -> tuple[int, int]:
+    """The pixels of one axis that the crop needs, first and behind the last, in whole blocks of ``factor``.
+
+    Beyond the photo's edge the crop shows its mirror image, which lies as far inside.
+    """
+    blocks = side // factor
+    if whole:
+        return 0, blocks * factor
+    low, high = reach[0] / factor - 2, reach[1] / factor + 2
+    low, high = min(low, 2 * (blocks - 1) - high), max(high, -low)
+    first, last = max(0, int(np.floor(low))), min(blocks, int(np.ceil(high)) + 1)
+    return min(first, blocks - 1) * factor, max(last, 1) * factor
