@@ -53,7 +53,7 @@ def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
     warped = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     crop = np.asarray(warped, np.uint8)
     inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
-    if not mirror:
+    if not mirror and not inside.all():
         crop[~inside] = 0
     return AlignedFace(crop, matrix, inside, moved)
 
