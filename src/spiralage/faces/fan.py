@@ -75,7 +75,7 @@ class FanLandmarker:
         if face.landmarks is not None and face.landmarks.source == "yunet":
             box = _widened(box, self.YUNET_BOX)
         corners = (box.x, box.y, box.x + box.width, box.y + box.height, face.score)
-        (points,) = self._fan.get_landmarks_from_image(photo.pixels, detected_faces=[corners])
+        (points,) = self._fan.get_landmarks_from_image(np.ascontiguousarray(photo.pixels), detected_faces=[corners])
         return Landmarks(np.asarray(points, dtype=np.float64), "fan")
 
 

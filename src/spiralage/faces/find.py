@@ -1,6 +1,10 @@
 """Photo → found faces: detect → landmarks → align, written once.
 
-photo → detector: boxes → landmarker: points → align: 256×256 crops
+    photo → detector: boxes → landmarker: points → align: 256×256 crops
+
+Scans and chat programs lose the note of which side of a photo is up. Detectors find faces that lie on their
+side or head, with points as if they were upright and lower scores than upright ones get; so where the best
+score leaves a doubt, the photo is searched in the other three directions too.
 """
 
 from __future__ import annotations
@@ -10,12 +14,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spiralage.errors import OptionError
 from spiralage.faces.align import align
 from spiralage.faces.detect import Detector, DetectorName, GivenBox, make_detector
 from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, make_landmarker
+from spiralage.faces.turn import TURNS, aligned_as_given, face_as_given, scaled, turned
+from spiralage.image_io import resized
 from spiralage.types import AlignedFace, Box, Face, Photo
+
+LONGEST_TURNED = 1280
+"""Larger photos are searched turned at this many pixels a side."""
+BETTER = 0.03
+"""By how much the best score must be higher in a turned photo: noise moves it by less."""
 
 log = logging.getLogger("spiralage")
 
@@ -33,8 +45,15 @@ class FoundFace:
     aligned: AlignedFace
 
 
+class View(NamedTuple):
+    """A photo turned upright, and its faces in the turned photo's pixels."""
+
+    turn: int
+    faces: tuple[Face, ...]
+
+
 class FaceFinder:
-    """Finds the faces of a photo and brings each into the common frame.
+    """Finds the faces of a photo and brings each into the common frame. Threads may share it.
 
     Args:
         detector: finds boxes.
@@ -61,11 +80,14 @@ class FaceFinder:
 
         Returns:
             An empty tuple if there is no face.
+
+        Raises:
+            InputError: where a face was said to be, there can't be one.
         """
-        faces = self.detector.detect(photo)
+        turn, faces = self._look(photo)
         if len(faces) > most:
             log.warning("%s: %d faces found, the surest %d are read", photo.name, len(faces), most)
-        return tuple(self._aligned(photo, face) for face in faces[:most])
+        return tuple(self._cut_out(photo, turn, face) for face in faces[:most])
 
     def find_one(
         self, photo: Photo, *, prefer: Callable[[Face], float] | None = None, mirror: bool = False
@@ -77,14 +99,41 @@ class FaceFinder:
             prefer: the face for which this is largest; by default the detector's surest.
             mirror: see ``align``.
         """
-        faces = self.detector.detect(photo)
+        turn, faces = self._look(photo)
         if not faces:
             return None
-        return self._aligned(photo, faces[0] if prefer is None else max(faces, key=prefer), mirror=mirror)
+        if prefer is None:
+            return self._cut_out(photo, turn, faces[0], mirror=mirror)
+        chosen = max(faces, key=lambda face: prefer(face_as_given(face, photo, turn)))
+        return self._cut_out(photo, turn, chosen, mirror=mirror)
 
-    def _aligned(self, photo: Photo, face: Face, *, mirror: bool = False) -> FoundFace:
-        face = dataclasses.replace(face, landmarks=self.landmarker.locate(photo, face))
-        return FoundFace(face, align(photo, face, mirror=mirror))
+    def _look(self, photo: Photo) -> View:
+        """Find the faces, and which way is up."""
+        best = View(0, self.detector.detect(photo))
+        if _score(best) >= self.detector.sure:
+            return best
+        least = max(self.detector.convincing, _score(best) + BETTER)
+        scale = min(1.0, LONGEST_TURNED / max(photo.size))
+        small = Photo(resized(photo.pixels, scale), photo.name)
+        for turn in TURNS:
+            view = View(turn, self.detector.detect(turned(small, turn)))
+            if _score(view) >= least:
+                best, least = view, _score(view)
+        if best.turn and scale < 1:
+            size = turned(photo, best.turn).size
+            return View(best.turn, tuple(scaled(face, size, turned(small, best.turn).size) for face in best.faces))
+        return best
+
+    def _cut_out(self, photo: Photo, turn: int, face: Face, *, mirror: bool = False) -> FoundFace:
+        """Mark and align a face in the turned photo, and tell where that is in the given one."""
+        upright = turned(photo, turn)
+        face = dataclasses.replace(face, landmarks=self.landmarker.locate(upright, face))
+        aligned = align(upright, face, mirror=mirror)
+        return FoundFace(face_as_given(face, photo, turn), aligned_as_given(aligned, photo, turn))
+
+
+def _score(view: View) -> float:
+    return view.faces[0].score if view.faces else -float("inf")
 
 
 def make_finder(

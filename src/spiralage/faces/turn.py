@@ -1,0 +1,77 @@
+"""Photos that lie on their side or head: turned upright, and the way back to the photo's own pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from spiralage.faces.align import transform
+from spiralage.types import AlignedFace, Box, Doubles, Face, Landmarks, Photo
+
+TURNS = (90, 270, 180)
+"""Degrees clockwise, in the order in which cameras and scanners leave them out."""
+
+
+def turned(photo: Photo, turn: int) -> Photo:
+    """A photo turned clockwise, as a view of the same pixels.
+
+    >>> turned(Photo(np.arange(6, dtype=np.uint8).reshape(1, 2, 3)), 90).pixels[:, 0, 0].tolist()
+    [0, 3]
+    """
+    return photo if turn == 0 else Photo(np.rot90(photo.pixels, -turn // 90), photo.name)
+
+
+def face_as_given(face: Face, photo: Photo, turn: int) -> Face:
+    """A face of the turned photo in pixels of the photo as it was given.
+
+    Args:
+        face: box and landmarks in pixels of ``turned(photo, turn)``.
+        photo: as it was given.
+        turn: degrees clockwise.
+    """
+    if turn == 0:
+        return face
+    back = _back(photo, turn)
+    # A box's edges lie between pixels, points at their centres: hence the halves.
+    corners = np.array([[face.box.x, face.box.y], [face.box.x + face.box.width, face.box.y + face.box.height]]) - 0.5
+    (left, top), (right, bottom) = np.sort(transform(corners, back), axis=0) + 0.5
+    landmarks = face.landmarks
+    if landmarks is not None:
+        landmarks = Landmarks(transform(landmarks.points, back), landmarks.source)
+    return dataclasses.replace(
+        face, box=Box(left, top, right - left, bottom - top), landmarks=landmarks, turn=(face.turn + turn) % 360
+    )
+
+
+def aligned_as_given(aligned: AlignedFace, photo: Photo, turn: int) -> AlignedFace:
+    """The crop of a face of the turned photo, with the matrix that takes the given photo's pixels to it."""
+    if turn == 0:
+        return aligned
+    back = np.vstack([_back(photo, turn), [0, 0, 1]])
+    return dataclasses.replace(aligned, matrix=aligned.matrix @ np.linalg.inv(back))
+
+
+def _back(photo: Photo, turn: int) -> Doubles:
+    """The (2, 3) matrix from pixels of the turned photo to those of the given one."""
+    right, bottom = photo.size[0] - 1.0, photo.size[1] - 1.0
+    return {
+        90: np.array([[0.0, 1, 0], [-1, 0, bottom]]),
+        180: np.array([[-1.0, 0, right], [0, -1, bottom]]),
+        270: np.array([[0.0, -1, right], [1, 0, 0]]),
+    }[turn]
+
+
+def scaled(face: Face, photo: tuple[int, int], small: tuple[int, int]) -> Face:
+    """A face found in a scaled copy of a photo, in the photo's pixels.
+
+    Args:
+        face: box and landmarks in pixels of the copy.
+        photo, small: (width, height) of the photo and its copy.
+    """
+    across, down = photo[0] / small[0], photo[1] / small[1]
+    box = Box(face.box.x * across, face.box.y * down, face.box.width * across, face.box.height * down)
+    landmarks = face.landmarks
+    if landmarks is not None:
+        landmarks = Landmarks(landmarks.points * (across, down), landmarks.source)
+    return dataclasses.replace(face, box=box, landmarks=landmarks)
