@@ -29,7 +29,6 @@ class FakeDetector:
 
     name = "fake"
     gives_landmarks = False
-    sure = convincing = 0.5
 
     def __init__(self) -> None:
         self.calls = 0
@@ -174,7 +173,6 @@ class Crowd:
 
     name = "crowd"
     gives_landmarks = False
-    sure = convincing = 0.5
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         boxes = Box(0, 0, 90, 90), Box(70, 60, 60, 80), Box(98, 98, 4, 4)

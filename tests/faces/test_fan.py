@@ -32,9 +32,9 @@ def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # numba would compile these for ten seconds; they are the same functions without it.
     for name in ("_get_preds_fromhm", "transform_np"):
         monkeypatch.setattr(utils, name, getattr(getattr(utils, name), "py_func", getattr(utils, name)))
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
     return folder
 
 

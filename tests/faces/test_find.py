@@ -23,7 +23,6 @@ class Three:
 
     name = "three"
     gives_landmarks = False
-    sure = convincing = 0.5
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         return tuple(Face(Box(60 * n, 40, 50, 60), 0.99 - n / 100, detector=self.name) for n in range(3))

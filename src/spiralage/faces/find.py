@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from spiralage.errors import OptionError
 from spiralage.faces.align import align
-from spiralage.faces.detect import Detector, DetectorName, GivenBox, make_detector
+from spiralage.faces.detect import Detector, DetectorName, GivenBox, KnowsUp, make_detector
 from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, make_landmarker
 from spiralage.faces.turn import TURNS, aligned_as_given, face_as_given, scaled, turned
 from spiralage.image_io import resized
@@ -110,7 +110,7 @@ class FaceFinder:
     def _look(self, photo: Photo) -> View:
         """Find the faces, and which way is up."""
         best = View(0, self.detector.detect(photo))
-        if _score(best) >= self.detector.sure:
+        if not isinstance(self.detector, KnowsUp) or _score(best) >= self.detector.sure:
             return best
         least = max(self.detector.convincing, _score(best) + BETTER)
         scale = min(1.0, LONGEST_TURNED / max(photo.size))
