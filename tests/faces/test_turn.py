@@ -144,11 +144,9 @@ def test_a_large_photo_is_turned_small_and_answered_in_its_own_pixels(marked: Ph
     assert found.face.landmarks is not None
     y, x = np.argwhere(given.pixels[..., 0] == 255).mean(axis=0)
     np.testing.assert_allclose(found.face.landmarks.points[2], (x, y), atol=3)
-    np.testing.assert_allclose(
-        transform(found.face.landmarks.points, found.aligned.matrix),
-        found.aligned.landmarks.points if found.aligned.landmarks else None,
-        atol=1e-6,
-    )
+    assert found.aligned.landmarks is not None
+    moved = transform(found.face.landmarks.points, found.aligned.matrix)
+    np.testing.assert_allclose(moved, found.aligned.landmarks.points, atol=1e-6)
 
 
 def test_scaled() -> None:
