@@ -21,7 +21,6 @@ from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH, use_threads
 from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport
-from spiralage.workers import estimate_in_processes
 
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 
@@ -166,6 +165,8 @@ class AgePipeline:
             raise OptionError(f"the number of workers must be a whole number from 1 to {MOST_WORKERS}, got {workers!r}")
         if workers == 1:
             return self.estimate_many(photos, keep_photos=keep_photos)
+        from spiralage.workers import estimate_in_processes  # what isn't used isn't loaded
+
         make = partial(type(self), **self._settings, threads=1)
         return estimate_in_processes(make, photos, workers=workers, keep_photos=keep_photos)
 
