@@ -95,6 +95,12 @@ def test_who_kills_a_process_is_an_error_row(make: partial[FakeReader], tmp_path
     assert running(tmp_path) == []
 
 
+def test_reports_come_one_by_one(make: partial[FakeReader]) -> None:
+    reports = estimate_in_processes(make, map(Path, ["a", "hang"]), workers=2)
+    assert next(reports).image == "a"  # though both went to one process
+    reports.close()  # type: ignore[attr-defined]
+
+
 def test_a_process_that_ends_once_costs_no_photo(make: partial[FakeReader], tmp_path: Path) -> None:
     names = ["a", str(tmp_path / "once"), *"bcdefghijkl"]
     reports = list(estimate_in_processes(make, map(Path, names), workers=2))

@@ -152,7 +152,8 @@ def estimator() -> FakeEstimator:
 
 
 @pytest.fixture
-def fake(estimator: FakeEstimator) -> AgePipeline:
+def fake(estimator: FakeEstimator, monkeypatch: pytest.MonkeyPatch) -> AgePipeline:
+    monkeypatch.setattr(pipeline_module, "MOST_SECONDS_WAITING", 60)  # of a machine that is busy with something else
     finder = FakeFinder()
     return AgePipeline(detector=finder, landmarks=finder, occlusion=nothing_hidden, restorer=Blank(), network=estimator)
 
@@ -186,6 +187,20 @@ def test_reports_come_while_photos_do(fake: AgePipeline) -> None:
         assert taken == number  # nobody waits for faces that aren't there
     next(reports)
     assert taken <= 3 + MOST_WAITING
+
+
+def test_no_photo_waits_long_for_others(fake: AgePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "MOST_SECONDS_WAITING", -1)
+    taken = 0
+
+    def photos() -> Iterator[Photo]:
+        nonlocal taken
+        for _ in range(20):
+            taken += 1
+            yield photo_with(1)
+
+    for number, _ in enumerate(fake.estimate_many(photos()), 1):
+        assert taken == number
 
 
 def test_large_photos_that_are_kept_do_not_pile_up(fake: AgePipeline, monkeypatch: pytest.MonkeyPatch) -> None:

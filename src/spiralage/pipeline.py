@@ -120,7 +120,7 @@ class AgePipeline:
         """A report for each photo, in order, as they come; one that fails, however, is a report that says why.
 
         Faces of several photos are restored and read together: at most ``FACES_AT_ONCE`` faces and ``MOST_WAITING``
-        photos at a time.
+        photos at a time, and none waits longer than ``LONGEST_WAIT_S`` for others to be looked at.
 
         Args:
             photos: whatever ``estimate`` takes; a folder that can't be searched becomes a report, too.
@@ -133,8 +133,9 @@ class AgePipeline:
             [('photo', None), ('missing.jpg', 'missing.jpg: no such file; check the path')]
         """
         waiting: list[_Waiting] = []
-        since = time.monotonic()
+        since = 0.0
         for photo in photos:
+            since = since if waiting else time.monotonic()
             waiting.append(self._look_at(photo, keep_photos))
             faces = sum(len(one.found) for one in waiting)
             pixels = sum(one.photo.pixels.size // 3 for one in waiting if one.photo is not None)
@@ -142,7 +143,7 @@ class AgePipeline:
             late = time.monotonic() - since > MOST_SECONDS_WAITING
             if full or late or not faces:  # nobody waits for faces that aren't there
                 yield from self._reports(waiting)
-                waiting, since = [], time.monotonic()
+                waiting = []
         yield from self._reports(waiting)
 
     def estimate_each(

@@ -100,7 +100,8 @@ class _Crew:
     def __init__(self, make: MakeReader, photos: Iterator[tuple[int, Path]], size: int, *, keep_photos: bool) -> None:
         self._make, self._photos, self._keep_photos = make, photos, keep_photos
         self._next = next(photos, None)
-        self._again: deque[Task] = deque()  # what a killed process had at hand
+        self._again: deque[Task] = deque()  # what a process had at hand that has ended
+        self._suspects: set[int] = set()  # photos that were at work then
         self._failed_starts = 0
         self.workers: list[_Worker] = []
         for _ in range(size):
@@ -130,7 +131,7 @@ class _Crew:
         return any(worker.tasks for worker in self.workers) or bool(self._again)
 
     def answers(self) -> Iterator[tuple[int, PhotoReport]]:
-        """Wait until a process says something, and what it says: reports by number."""
+        """Wait until processes say something, and what they say: reports by number."""
         for connection in wait([worker.connection for worker in self.workers]):
             worker = next(one for one in self.workers if one.connection is connection)
             try:
@@ -144,8 +145,10 @@ class _Crew:
                 worker.ready = True
                 self._failed_starts = 0
                 continue
-            numbers = [number for number, _ in worker.tasks.popleft()]
-            yield from zip(numbers, said, strict=True)
+            number, _ = worker.tasks[0].pop(0)
+            if not worker.tasks[0]:
+                worker.tasks.popleft()
+            yield number, said
 
     def _replace(self, worker: _Worker) -> Iterator[tuple[int, PhotoReport]]:
         """Another process for one that has ended; the report of a photo whose fault it can only be."""
@@ -158,13 +161,16 @@ class _Crew:
                 "if __name__ == '__main__': around it, or workers=1"
             )
         at_work, *others = worker.tasks or [[]]
-        if worker.ready and len(at_work) == 1:
+        if not worker.ready:
+            others = [at_work, *others]
+        elif len(at_work) == 1 and at_work[0][0] in self._suspects:
             ((number, path),) = at_work
             reason = f"the process that read it has ended twice ({how}); there may be too little memory: fewer workers"
             yield number, PhotoReport(str(path), error=f"{path}: {reason}")
         else:
-            others = [*([photo] for photo in at_work), *others] if worker.ready else [*worker.tasks]
-        self._again.extendleft(reversed(others))
+            self._suspects.update(number for number, _ in at_work)
+            others = [*([photo] for photo in at_work), *others]
+        self._again.extendleft(task for task in reversed(others) if task)
         self._hire()
 
     def dismiss(self) -> None:
@@ -247,7 +253,8 @@ def _work(connection: Connection, make: MakeReader, keep_photos: bool) -> None:
             return
         connection.send(None)
         while True:
-            connection.send(list(reader.estimate_each(connection.recv(), keep_photos=keep_photos)))
+            for report in reader.estimate_each(connection.recv(), keep_photos=keep_photos):
+                connection.send(report)
     except (EOFError, OSError):  # nobody asks, or listens
         return
 

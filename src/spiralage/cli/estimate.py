@@ -12,15 +12,16 @@ import typer
 from spiralage.age.estimate import DEFAULT_NETWORK
 from spiralage.cli.console import is_terminal, progress_bar, write_out
 from spiralage.cli.one_photo import Detector, Overwrite, RestorerOption, YuNet
-from spiralage.cli.options import Threads
+from spiralage.cli.options import Threads, not_too_many
 from spiralage.cli.outlets import Outlets
-from spiralage.errors import OptionError
+from spiralage.errors import FolderError, OptionError
 from spiralage.faces.landmarks import LandmarkerName
 from spiralage.files import check_outputs
-from spiralage.image_io import list_pictures
+from spiralage.image_io import STDIN, list_pictures
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
+from spiralage.runtime import available_cores
 from spiralage.types import Box
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ FIND_OCCLUSION: dict[OcclusionChoice, FindOcclusion] = {
     **{name: hidden_by(name) for name in OCCLUDERS},
 }
 
+MANY_PHOTOS = 32
+"""For more photos than these, starting a process for each core pays."""
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        callback=not_too_many,
+        help=f"processes that read photos, each with one thread; by default one a core for more than {MANY_PHOTOS} photos",
+    ),
+]
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
 
 
@@ -60,6 +72,7 @@ def estimate(
     ] = DEFAULT_NETWORK,
     yunet: YuNet = None,
     threads: Threads = None,
+    workers: Workers = None,
     overwrite: Overwrite = False,
 ) -> None:
     """The age of every face in photos and folders.
@@ -91,11 +104,21 @@ def estimate(
     sinks = _sinks(csv, page, as_json=as_json, at_least=sorted(set(at_least or [])))
     bar = len(listed) > 1 and not (as_json and is_terminal(sys.stdout))
     with Outlets(sinks) as outlets, progress_bar("photos", shown=bar) as update:
-        for done, photo in enumerate(pipeline.estimate_each(listed, keep_photos=page is not None), 1):
+        reports = pipeline.estimate_each(listed, keep_photos=page is not None, workers=_workers(workers, listed))
+        for done, photo in enumerate(reports, 1):
             outlets.add(photo)
             update(done, len(listed))
     if outlets.exit_code:
         raise typer.Exit(outlets.exit_code)
+
+
+def _workers(asked: int | None, listed: Sequence[Path | FolderError]) -> int:
+    """How many processes read the photos: as many as asked for, else one a core where there are many photos."""
+    if STDIN in listed:
+        return 1  # others don't have it
+    if asked is None:
+        return available_cores() if len(listed) > MANY_PHOTOS else 1
+    return asked
 
 
 def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, at_least: Sequence[int]) -> list[Sink]:
