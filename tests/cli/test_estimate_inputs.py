@@ -90,7 +90,7 @@ def test_a_turned_photo_is_said(capsys: pytest.CaptureFixture[str], monkeypatch:
         def __init__(self, **options: object) -> None:
             pass
 
-        def estimate_each(self, photos: list[Path], *, keep_photos: bool) -> list[PhotoReport]:
+        def estimate_each(self, photos: list[Path], *, keep_photos: bool, workers: int) -> list[PhotoReport]:
             return [PhotoReport(str(path), (face_report(), face_report())) for path in photos]
 
     monkeypatch.setattr(command, "AgePipeline", Turned)

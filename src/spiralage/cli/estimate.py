@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         callback=not_too_many,
-        help=f"processes that read photos, each with one thread; by default one a core for more than {MANY_PHOTOS} photos",
+        help=f"processes that read photos, one thread each; one a core for over {MANY_PHOTOS} photos, unless --threads",
     ),
 ]
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
@@ -104,7 +105,8 @@ def estimate(
     sinks = _sinks(csv, page, as_json=as_json, at_least=sorted(set(at_least or [])))
     bar = len(listed) > 1 and not (as_json and is_terminal(sys.stdout))
     with Outlets(sinks) as outlets, progress_bar("photos", shown=bar) as update:
-        reports = pipeline.estimate_each(listed, keep_photos=page is not None, workers=_workers(workers, listed))
+        count = _workers(workers, threads, listed)
+        reports = pipeline.estimate_each(listed, keep_photos=page is not None, workers=count)
         for done, photo in enumerate(reports, 1):
             outlets.add(photo)
             update(done, len(listed))
@@ -112,13 +114,14 @@ def estimate(
         raise typer.Exit(outlets.exit_code)
 
 
-def _workers(asked: int | None, listed: Sequence[Path | FolderError]) -> int:
-    """How many processes read the photos: as many as asked for, else one a core where there are many photos."""
+def _workers(asked: int | None, threads: int | None, listed: Sequence[Path | FolderError]) -> int:
+    """How many processes read the photos: as asked for; else one a core, if there are many and threads weren't set."""
     if STDIN in listed:
         return 1  # others don't have it
-    if asked is None:
-        return available_cores() if len(listed) > MANY_PHOTOS else 1
-    return asked
+    if asked is not None:
+        return asked
+    limited = threads is not None or "SPIRALAGE_THREADS" in os.environ
+    return 1 if limited or len(listed) <= MANY_PHOTOS else available_cores()
 
 
 def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, at_least: Sequence[int]) -> list[Sink]:
