@@ -120,7 +120,7 @@ def pictures(count: int) -> tuple[Pixels, Mask]:
     (face,) = make_finder("dlib").find(photo, most=1)
     crop = face.aligned.pixels.astype(np.float64)
     crops = np.stack([np.clip(crop * gain, 0, 255).astype(np.uint8) for gain in np.linspace(0.7, 1.1, count)])
-    return crops, np.broadcast_to(paper_mask().hidden, crops.shape[:3])
+    return crops, np.broadcast_to(paper_mask().mask, crops.shape[:3])
 
 
 def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> dict[str, list[float]]:

@@ -32,8 +32,8 @@ def test_the_three_readings_differ_as_they_should(tmp_path: Path) -> None:
     original, masked, restored = (report for _, report in steps)
     assert original.occlusion.fraction == 0
     assert masked.occlusion.fraction == restored.occlusion.fraction == 0.75
-    assert (masked.restoration.pixels[masked.occlusion.hidden] == 0).all()
-    assert (restored.restoration.pixels[restored.occlusion.hidden] > 0).any()
+    assert (masked.restoration.pixels[masked.occlusion.mask] == 0).all()
+    assert (restored.restoration.pixels[restored.occlusion.mask] > 0).any()
     assert len({report.age.mean for _, report in steps}) == 3
 
 

@@ -41,7 +41,7 @@ def test_report_holds_every_step(portrait: Photo) -> None:
     assert report.face.landmarks is not None
     assert report.occlusion.fraction == 0.75
     assert report.restoration.restorer == "spiral"
-    visible = ~report.occlusion.hidden
+    visible = ~report.occlusion.mask
     np.testing.assert_array_equal(report.restoration.pixels[visible], report.aligned.pixels[visible])
     assert report.aligned.landmarks is not None
     back = transform(report.aligned.landmarks.points, invert(report.aligned.matrix))
@@ -66,7 +66,7 @@ def test_hidden_pixels_do_not_leak_into_the_estimate(portrait: Photo) -> None:
         return pipeline.estimate(photo)[0].age.mean
 
     crop = np.ascontiguousarray(portrait.pixels[:256, 100:356])
-    other = np.where(paper_mask().hidden[..., None], 255 - crop, crop)
+    other = np.where(paper_mask().mask[..., None], 255 - crop, crop)
     for restorer in ("none", "inpaint", "mean-face", "imagine", "spiral"):
         assert scrambled(restorer, Photo(crop)) == scrambled(restorer, Photo(other))
 

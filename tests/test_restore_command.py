@@ -81,7 +81,7 @@ def test_the_window_stays_and_the_rest_is_restored(face_file: Path, portrait_cro
 
 def test_the_papers_mask_is_the_default(face_file: Path, portrait_crop: AlignedFace) -> None:
     pixels = restored(face_file, "--restorer", "mean-face")
-    np.testing.assert_array_equal(pixels, filled(portrait_crop.pixels, paper_mask().hidden))
+    np.testing.assert_array_equal(pixels, filled(portrait_crop.pixels, paper_mask().mask))
     assert not np.array_equal(pixels, portrait_crop.pixels)
     as_named = restored(face_file, "--restorer", "mean-face", "--occlusion", "paper")
     as_window = restored(face_file, "--restorer", "mean-face", "--window", "64,16,128,128")
@@ -176,7 +176,7 @@ def test_the_photo_changes_only_where_the_face_was_hidden(
     arguments = ["--detector", "dlib", "--restorer", "mean-face", "--photo", str(whole)]
     assert main(["restore", str(tmp_path / "portrait.png"), "-o", str(output), *arguments]) == 0
     crop, photo = load_photo(output).pixels, load_photo(whole).pixels
-    np.testing.assert_array_equal(crop, filled(portrait_crop.pixels, paper_mask().hidden))
+    np.testing.assert_array_equal(crop, filled(portrait_crop.pixels, paper_mask().mask))
     assert photo.shape == portrait.pixels.shape
     x, y = in_crop(portrait_crop, portrait.size)
     outside = (x < -1) | (x > SIZE) | (y < -1) | (y > SIZE)

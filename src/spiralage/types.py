@@ -178,26 +178,26 @@ class Occlusion:
     """What of an aligned face can't be seen.
 
     Args:
-        hidden: (256, 256) bool, True = hidden.
+        mask: (256, 256) bool, True = hidden.
         kind: what hides it: "none", "frame", "paper", the name of a drawn occluder, "given".
     """
 
-    hidden: Mask
+    mask: Mask
     kind: str = "given"
 
     def __post_init__(self) -> None:
-        _check_crop(self.hidden, "an occlusion")
-        if self.hidden.dtype != np.bool_:
-            raise ValueError(f"an occlusion must be bool, got {self.hidden.dtype}")
+        _check_crop(self.mask, "an occlusion")
+        if self.mask.dtype != np.bool_:
+            raise ValueError(f"an occlusion must be bool, got {self.mask.dtype}")
 
     @property
     def fraction(self) -> float:
         """The hidden part of the crop, in [0, 1]."""
-        return float(self.hidden.mean())
+        return float(self.mask.mean())
 
     def cover(self, pixels: Pixels) -> Pixels:
         """A copy of a crop with the hidden pixels 0, as if the mask image multiplied the picture."""
-        return np.where(self.hidden[..., None], np.uint8(0), pixels)
+        return np.where(self.mask[..., None], np.uint8(0), pixels)
 
 
 @dataclass(frozen=True, eq=False)

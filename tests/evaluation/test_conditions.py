@@ -21,7 +21,7 @@ from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS
 from spiralage.types import Mask, Pixels
 
-HIDDEN = paper_mask().hidden
+HIDDEN = paper_mask().mask
 FIRST = np.array([0])
 
 

@@ -104,7 +104,7 @@ def test_imagine_answers_the_same_in_onnx() -> None:
     assert session.input_shapes["noise"][1:] == [3, 64, 64]
     rng = np.random.default_rng(0)
     for count in BATCHES:
-        masks = [paper_mask().hidden, margin_mask(edge_window(rng)), np.zeros((256, 256), np.bool_)][:count]
+        masks = [paper_mask().mask, margin_mask(edge_window(rng)), np.zeros((256, 256), np.bool_)][:count]
         pictures, hidden = crops(count), np.stack(masks).astype(np.uint8)
         noise = rng.random((count, 3, 64, 64), np.float32)
         expected = imaginer(*(torch.from_numpy(value) for value in (pictures, hidden, noise))).numpy()

@@ -112,7 +112,7 @@ def test_a_folder_of_other_networks_is_refused(faces: Crops, tmp_path: Path) -> 
 
 
 def restored(engine: str, crops: Pixels) -> Pixels:
-    hidden = np.broadcast_to(paper_mask().hidden, crops.shape[:3])
+    hidden = np.broadcast_to(paper_mask().mask, crops.shape[:3])
     return fill_hidden(make_spiral(1, engine), crops, hidden)  # type: ignore[arg-type]
 
 
@@ -125,6 +125,6 @@ def test_a_shipped_twin_is_of_the_shipped_network(name: str) -> None:
 
 def test_shipped_twins_lose_little(portrait_crop: AlignedFace) -> None:
     pytest.importorskip("openvino")
-    crops, hidden = portrait_crop.pixels[None], paper_mask().hidden[None]
+    crops, hidden = portrait_crop.pixels[None], paper_mask().mask[None]
     expected, found = (restored(engine, crops)[hidden].astype(float) for engine in ("openvino", "openvino-int8"))
     assert 0 < ((found - expected) ** 2).mean() < 255**2 / 10**4  # PSNR of 40 dB

@@ -78,7 +78,7 @@ def test_slices_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> N
     recipe, gan = load_slice_gan(tmp_path / "slices")
     expected, found = TorchSliceGenerator(gan, recipe.network.size), OnnxSliceGenerator()
     assert (found.frame, found.thickness) == (expected.frame, expected.thickness)
-    imagined = np.where(paper_mask().hidden[..., None], portrait_crop.pixels // 2, portrait_crop.pixels)[None]
+    imagined = np.where(paper_mask().mask[..., None], portrait_crop.pixels // 2, portrait_crop.pixels)[None]
     walks = (walk_spiral(generator, imagined, PAPER_WINDOW) for generator in (expected, found))
     for (_, one), (_, two) in zip(*walks, strict=True):
         assert np.abs(one - two).max() <= 1 / 255
@@ -90,7 +90,7 @@ def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:
     generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
     load(generator, torch_weights(weights.read("imagine"), "generator."))
     imaginer = CropImaginer(generator, recipe.network.size).eval()
-    hidden = paper_mask().hidden[None]
+    hidden = paper_mask().mask[None]
     crops = paper_mask().cover(portrait_crop.pixels)[None]
     size = recipe.network.size
     noise = np.random.default_rng(0).random((3, size, size), np.float32)[None]

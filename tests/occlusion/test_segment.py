@@ -18,9 +18,9 @@ def test_what_lies_beyond_the_photo_is_hidden(half_outside: AlignedFace) -> None
     found = find_occlusion(half_outside)
     assert found.kind == "frame"
     assert found.fraction == pytest.approx(0.5, abs=0.005)
-    assert found.hidden[:, :127].all()
-    assert not found.hidden[:, 129:].any()
-    np.testing.assert_array_equal(found.hidden, ~half_outside.inside)
+    assert found.mask[:, :127].all()
+    assert not found.mask[:, 129:].any()
+    np.testing.assert_array_equal(found.mask, ~half_outside.inside)
 
 
 def test_nothing_is_hidden_in_a_whole_face(portrait_crop: AlignedFace) -> None:

@@ -184,7 +184,7 @@ def test_the_paper_mask_leaves_the_eyes_and_hides_the_mouth() -> None:
     assert occlusion.kind == "paper"
     assert occlusion.fraction == 0.75
     left_eye, right_eye, mouth = ANCHORS.astype(int)
-    assert not occlusion.hidden[left_eye[1], left_eye[0]]
-    assert not occlusion.hidden[right_eye[1], right_eye[0]]
-    assert occlusion.hidden[mouth[1], mouth[0]]
+    assert not occlusion.mask[left_eye[1], left_eye[0]]
+    assert not occlusion.mask[right_eye[1], right_eye[0]]
+    assert occlusion.mask[mouth[1], mouth[0]]
     assert Window(64, 16, 128, 128) == PAPER_WINDOW

@@ -41,7 +41,7 @@ def test_visible_pixels_come_through_bit_for_bit(name: RestorerName, seed: int) 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hidden_pixels_have_no_influence(name: RestorerName) -> None:
-    hidden = paper_mask().hidden[None]
+    hidden = paper_mask().mask[None]
     crops = noise(1)
     others = np.where(hidden[..., None], noise(2), crops)
     restorer = make_restorer(name)
@@ -70,7 +70,7 @@ def error(filled: Pixels, face: AlignedFace, hidden: Mask) -> float:
 
 def test_better_restorers_come_nearer_to_the_truth(face: AlignedFace) -> None:
     """Below the window, where the lower face is hidden: each restorer beats black."""
-    hidden = paper_mask().hidden
+    hidden = paper_mask().mask
     lower = hidden.copy()
     lower[:144] = False
     errors = {
@@ -89,14 +89,14 @@ def test_nothing_hidden_is_nothing_done(face: AlignedFace) -> None:
 
 def test_inpainting_continues_a_flat_colour() -> None:
     flat = np.full((1, 256, 256, 3), 77, np.uint8)
-    assert (fill_hidden(Inpainter(), flat, paper_mask().hidden[None]) == 77).all()
+    assert (fill_hidden(Inpainter(), flat, paper_mask().mask[None]) == 77).all()
 
 
 def test_mean_face_takes_the_colours_of_what_is_visible() -> None:
     window = PAPER_WINDOW.slices
     mean = np.rint(mean_face()).astype(np.uint8)
     dark = (mean * 0.6).astype(np.uint8)
-    filled = fill_hidden(MeanFace(), dark[None], paper_mask().hidden[None])[0].astype(int)
+    filled = fill_hidden(MeanFace(), dark[None], paper_mask().mask[None])[0].astype(int)
     inner = (slice(150, 230), slice(70, 190))
     assert np.abs(filled[inner] - dark[inner]).mean() < 6
     assert np.abs(mean[inner].astype(int) - dark[inner]).mean() > 20

@@ -152,7 +152,7 @@ def test_without_augmentation_a_view_is_the_picture_or_its_mirror(
 
 
 def test_masked_views_show_the_window_alone_however_they_are_augmented(views: Views) -> None:
-    hidden = paper_mask().hidden[4::8, 4::8]  # as seen at 32 pixels
+    hidden = paper_mask().mask[4::8, 4::8]  # as seen at 32 pixels
     strong = {"rotation_degrees": 20, "shift": 0.2, "scale": 0.2, "colour": 0.5, "blur": 0.5}
     unmasked, masked = (
         views(freeze=0, epochs=1, augmentation=strong, masked=masked)[0].transpose(0, 2, 3, 1).astype(np.float32)

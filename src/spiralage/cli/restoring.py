@@ -45,12 +45,12 @@ def register(app: typer.Typer) -> None:
 class TurnByTurn(Protocol):
     """A restorer that paints in turns and can show what each of them adds."""
 
-    def turns(self, crop: Pixels, hidden: Mask) -> list[Pixels]:
+    def turns(self, crop: Pixels, mask: Mask) -> list[Pixels]:
         """The picture after each turn.
 
         Args:
             crop: (256, 256, 3) uint8 RGB, 0 where hidden.
-            hidden: (256, 256) bool, True = hidden.
+            mask: (256, 256) bool, True = hidden.
 
         Returns:
             (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
@@ -144,8 +144,8 @@ def _turn_by_turn(restorer: Restorer, name: str) -> TurnByTurn:
 
 def _turns(restorer: TurnByTurn, face: AlignedFace, hidden: Occlusion) -> Iterator[Pixels]:
     """The crop after each turn; as in a restoration, visible pixels are the face's own."""
-    for pixels in restorer.turns(hidden.cover(face.pixels), hidden.hidden):
-        yield np.where(hidden.hidden[..., None], pixels, face.pixels)
+    for pixels in restorer.turns(hidden.cover(face.pixels), hidden.mask):
+        yield np.where(hidden.mask[..., None], pixels, face.pixels)
 
 
 def _turn_path(output: Path, number: int) -> Path:

@@ -29,7 +29,7 @@ class MeanColour:
     name = "mean-colour"
     networks: tuple[str, ...] = ("mean-face",)
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
         colour = np.rint(mean_face().mean(axis=(0, 1))).astype(np.uint8)
         return np.broadcast_to(colour, crops.shape)
 

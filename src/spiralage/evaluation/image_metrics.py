@@ -48,13 +48,13 @@ class Nearness(NamedTuple):
     visible_identical: Doubles
 
 
-def nearness(restored: Pixels, original: Pixels, hidden: Mask) -> Nearness:
+def nearness(restored: Pixels, original: Pixels, masks: Mask) -> Nearness:
     """Compare pictures with their originals.
 
     Args:
         restored: the pictures.
         original: as many.
-        hidden: (N, height, width) bool, True = hidden; some pixels of each picture are, and some aren't.
+        masks: (N, height, width) bool, True = hidden; some pixels of each picture are, and some aren't.
     """
     differences = restored.astype(np.int32) - original  # whole numbers: sums of squares are exact
     absolute = np.abs(differences).mean(axis=3) / LEVELS
@@ -63,12 +63,12 @@ def nearness(restored: Pixels, original: Pixels, hidden: Mask) -> Nearness:
     same = (restored == original).all(axis=3)
     return Nearness(
         psnr=psnr(squared.mean(axis=(1, 2))),
-        psnr_hidden=psnr(squared.mean(axis=(1, 2), where=hidden)),
+        psnr_hidden=psnr(squared.mean(axis=(1, 2), where=masks)),
         ssim=similar.mean(axis=(1, 2)),
-        ssim_hidden=similar.mean(axis=(1, 2), where=hidden),
+        ssim_hidden=similar.mean(axis=(1, 2), where=masks),
         l1=absolute.mean(axis=(1, 2)),
-        l1_hidden=absolute.mean(axis=(1, 2), where=hidden),
-        visible_identical=same.mean(axis=(1, 2), where=~hidden),
+        l1_hidden=absolute.mean(axis=(1, 2), where=masks),
+        visible_identical=same.mean(axis=(1, 2), where=~masks),
     )
 
 

@@ -99,8 +99,8 @@ class _WatchedImaginer(Imaginer):
         super().__init__(engine="onnxruntime")
         self.seen: list[Inputs] = []
 
-    def inputs(self, crops: Pixels, hidden: Mask) -> Inputs:
-        self.seen.append(super().inputs(crops, hidden))
+    def inputs(self, crops: Pixels, masks: Mask) -> Inputs:
+        self.seen.append(super().inputs(crops, masks))
         return self.seen[-1]
 
 

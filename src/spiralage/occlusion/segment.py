@@ -12,8 +12,8 @@ def find_occlusion(face: AlignedFace) -> Occlusion:
 
     Masks and hands in front of the face are not found: they count as visible.
     """
-    hidden = ~face.inside
-    return Occlusion(hidden, "frame" if hidden.any() else "none")
+    mask = ~face.inside
+    return Occlusion(mask, "frame" if mask.any() else "none")
 
 
 def nothing_hidden(face: AlignedFace) -> Occlusion:

@@ -82,9 +82,9 @@ PAPER_WINDOW = Window(64, 16, 128, 128)
 
 def margin_mask(window: Window) -> Mask:
     """The margin mask of a window: (256, 256) bool, True = hidden, False inside the window."""
-    hidden = np.ones((CROP_SIZE, CROP_SIZE), np.bool_)
-    hidden[window.slices] = False
-    return hidden
+    mask = np.ones((CROP_SIZE, CROP_SIZE), np.bool_)
+    mask[window.slices] = False
+    return mask
 
 
 def paper_mask() -> Occlusion:
@@ -115,7 +115,7 @@ def edge_window(rng: np.random.Generator, *, most: float = 0.5) -> Window:
     )[int(rng.integers(4))]
 
 
-def largest_window(hidden: Mask) -> Window | None:
+def largest_window(mask: Mask) -> Window | None:
     """The largest rectangle without a hidden pixel; None if everything is hidden.
 
     Mostly what is visible is one rectangle, and that is it. Else, for every pixel, the run of visible pixels that ends
@@ -125,10 +125,10 @@ def largest_window(hidden: Mask) -> Window | None:
     >>> largest_window(margin_mask(PAPER_WINDOW)) == PAPER_WINDOW
     True
     """
-    around = _bounds(~hidden)
-    if around is None or not hidden[around.slices].any():
+    around = _bounds(~mask)
+    if around is None or not mask[around.slices].any():
         return around
-    tall, first, beyond = _widest(hidden[around.slices])
+    tall, first, beyond = _widest(mask[around.slices])
     areas = tall.astype(np.int32) * (beyond - first)
     row, most = int(areas.argmax()) // around.width, areas.max()
     columns = np.flatnonzero(areas[row] == most)

@@ -18,7 +18,7 @@ class Blank:
     name = "none"
     networks: tuple[str, ...] = ()
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
         return np.zeros_like(crops)
 
 
@@ -35,13 +35,13 @@ class Inpainter:
     def __init__(self, radius: float = 5) -> None:
         self._radius = radius
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
-        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, masks, strict=True)])
 
-    def _fill_one(self, crop: Pixels, hidden: Mask) -> Pixels:
-        if hidden.all():  # nothing to grow from
+    def _fill_one(self, crop: Pixels, mask: Mask) -> Pixels:
+        if mask.all():  # nothing to grow from
             return np.zeros_like(crop)
-        return np.asarray(cv2.inpaint(crop, hidden.astype(np.uint8), self._radius, cv2.INPAINT_NS))
+        return np.asarray(cv2.inpaint(crop, mask.astype(np.uint8), self._radius, cv2.INPAINT_NS))
 
 
 class MeanFace:
@@ -55,14 +55,14 @@ class MeanFace:
     networks: tuple[str, ...] = ("mean-face",)
     MOST_GAIN = 2.0
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
-        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        return np.stack([self._fill_one(crop, mask) for crop, mask in zip(crops, masks, strict=True)])
 
-    def _fill_one(self, crop: Pixels, hidden: Mask) -> Pixels:
+    def _fill_one(self, crop: Pixels, mask: Mask) -> Pixels:
         face = mean_face()
-        if hidden.all():
+        if mask.all():
             return np.rint(face).astype(np.uint8)
-        seen, ours = crop[~hidden].astype(np.float32), face[~hidden]
+        seen, ours = crop[~mask].astype(np.float32), face[~mask]
         gain = np.clip(seen.std(axis=0) / np.maximum(ours.std(axis=0), 1), 1 / self.MOST_GAIN, self.MOST_GAIN)
         fitted = (face - ours.mean(axis=0)) * gain + seen.mean(axis=0)
         filled: Pixels = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)

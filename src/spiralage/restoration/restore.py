@@ -40,12 +40,12 @@ class Restorer(Protocol):
     @property
     def networks(self) -> tuple[str, ...]: ...
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
         """Whole pictures for crops with hidden parts.
 
         Args:
             crops: (N, 256, 256, 3) uint8 RGB, 0 where hidden.
-            hidden: (N, 256, 256) bool, True = hidden.
+            masks: (N, 256, 256) bool, True = hidden.
 
         Returns:
             (N, 256, 256, 3) uint8 RGB; only its hidden pixels are used.
@@ -85,16 +85,16 @@ class Imaginer:
         """Opened when a face needs it: many photos hide nothing."""
         return self._open()
 
-    def inputs(self, crops: Pixels, hidden: Mask) -> Inputs:
+    def inputs(self, crops: Pixels, masks: Mask) -> Inputs:
         """What the network is asked."""
         # One noise for every crop: a face's restoration must not depend on its place in a batch.
         shape = tuple(self._session.input_shapes["noise"][1:])
         noise = np.random.default_rng(self._seed).random(shape, np.float32)
         noises = np.broadcast_to(noise, (len(crops), *shape))
-        return {"crops": crops, "hidden": hidden.astype(np.uint8), "noise": np.ascontiguousarray(noises)}
+        return {"crops": crops, "hidden": masks.astype(np.uint8), "noise": np.ascontiguousarray(noises)}
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
-        return self._session.run(**self.inputs(crops, hidden))
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        return self._session.run(**self.inputs(crops, masks))
 
 
 class Spiral:
@@ -114,9 +114,9 @@ class Spiral:
         self.networks = (*imaginer.networks, *generator.networks)
         self._imaginer, self._generator = imaginer, generator
 
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
-        filled = self._imagine(crops, hidden)
-        for window, members in windows_of(hidden).items():
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        filled = self._imagine(crops, masks)
+        for window, members in windows_of(masks).items():
             if window is None:  # nothing to grow from
                 continue
             for batch in batches(members):
@@ -125,30 +125,30 @@ class Spiral:
                     filled[batch] = to_crops(steps.pop()[1])
         return filled
 
-    def turns(self, crop: Pixels, hidden: Mask) -> list[Pixels]:
+    def turns(self, crop: Pixels, mask: Mask) -> list[Pixels]:
         """A face after every turn of the spiral.
 
         Args:
             crop: (256, 256, 3) uint8 RGB.
-            hidden: (256, 256) bool, True = hidden.
+            mask: (256, 256) bool, True = hidden.
 
         Returns:
             (256, 256, 3) uint8 RGB pictures, black where nothing is filled yet.
         """
-        crop = np.where(hidden[..., None], np.uint8(0), crop)
-        window = largest_window(hidden)
+        crop = np.where(mask[..., None], np.uint8(0), crop)
+        window = largest_window(mask)
         if window is None:
             return []
         after: dict[int, Pixels] = {}
-        for step, picture in walk_spiral(self._generator, self._imagine(crop[None], hidden[None]), window):
+        for step, picture in walk_spiral(self._generator, self._imagine(crop[None], mask[None]), window):
             whole = np.zeros((1, 3, self._generator.frame, self._generator.frame), np.float32)
             whole[(..., *step.after.slices)] = picture
-            after[step.turn] = np.where(hidden[..., None], to_crops(whole)[0], crop)
+            after[step.turn] = np.where(mask[..., None], to_crops(whole)[0], crop)
         return list(after.values())
 
-    def _imagine(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def _imagine(self, crops: Pixels, masks: Mask) -> Pixels:
         """What ImagineGAN imagines where pixels are hidden, the crops' own pixels elsewhere."""
-        return np.where(hidden[..., None], self._imaginer.fill(crops, hidden), crops)
+        return np.where(masks[..., None], self._imaginer.fill(crops, masks), crops)
 
 
 def make_spiral(
@@ -216,23 +216,23 @@ def restore(
     Returns:
         One restoration per face; every visible pixel is the face's own.
     """
-    needing = [i for i, occlusion in enumerate(occlusions) if occlusion.hidden.any()]
+    needing = [i for i, occlusion in enumerate(occlusions) if occlusion.mask.any()]
     done = [Restoration(face.pixels, "none") for face in faces]
     if needing:
         filled = fill_hidden(
             restorer,
             np.stack([faces[i].pixels for i in needing]),
-            np.stack([occlusions[i].hidden for i in needing]),
+            np.stack([occlusions[i].mask for i in needing]),
         )
         for i, pixels in zip(needing, filled, strict=True):
             done[i] = Restoration(pixels, restorer.name)
     return tuple(done)
 
 
-def fill_hidden(restorer: Restorer, crops: Pixels, hidden: Mask) -> Pixels:
+def fill_hidden(restorer: Restorer, crops: Pixels, masks: Mask) -> Pixels:
     """The same on arrays: (N, 256, 256, 3) uint8 and (N, 256, 256) bool → (N, 256, 256, 3) uint8.
 
     The restorer never sees a hidden pixel: they are 0 in what it is given.
     """
-    where = hidden[..., None]
-    return np.where(where, restorer.fill(crops * np.logical_not(where), hidden), crops)
+    where = masks[..., None]
+    return np.where(where, restorer.fill(crops * np.logical_not(where), masks), crops)

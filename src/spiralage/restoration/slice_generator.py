@@ -171,15 +171,15 @@ def to_crops(pictures: Floats) -> Pixels:
     return crops
 
 
-def windows_of(hidden: Mask) -> dict[Window | None, list[int]]:
+def windows_of(masks: Mask) -> dict[Window | None, list[int]]:
     """The pictures of a batch by the largest window of theirs, None where nothing is visible.
 
     Args:
-        hidden: (N, 256, 256) bool.
+        masks: (N, 256, 256) bool.
     """
     groups: dict[Window | None, list[int]] = defaultdict(list)
     known: dict[bytes, Window | None] = {}  # batches often share one mask
-    for index, mask in enumerate(hidden):
+    for index, mask in enumerate(masks):
         key = np.packbits(mask).tobytes()
         if key not in known:
             known[key] = largest_window(mask)

@@ -36,13 +36,13 @@ class TorchImaginer:
         self._imaginer, self._seed = imaginer.eval(), seed
 
     @torch.no_grad()
-    def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
         size = self._imaginer.size
         noise = torch.from_numpy(np.random.default_rng(self._seed).random((3, size, size), np.float32))
         parts = [
             self._imaginer(
                 torch.from_numpy(crops[i : i + BATCH]),
-                torch.from_numpy(hidden[i : i + BATCH].astype(np.uint8)),
+                torch.from_numpy(masks[i : i + BATCH].astype(np.uint8)),
                 noise.expand(len(crops[i : i + BATCH]), -1, -1, -1),
             ).numpy()
             for i in range(0, len(crops), BATCH)
