@@ -38,7 +38,7 @@ from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
 from spiralage.restoration.slice_generator import Modulation
-from spiralage.runtime import INT8
+from spiralage.store import INT8
 from spiralage.training.loop import channels_last
 from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer

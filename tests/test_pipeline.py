@@ -286,20 +286,6 @@ def test_threads_share_a_pipeline_with_yunet(portrait: Photo) -> None:
     answers_by_threads("yunet", portrait, 200)
 
 
-def test_threads_reach_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cv2.getNumThreads()
-    try:
-        for threads in (2, 1):
-            AgePipeline(detector="none", restorer="none", threads=threads)
-            assert cv2.getNumThreads() == threads
-        cv2.setNumThreads(3)
-        monkeypatch.setenv("SPIRALAGE_THREADS", "1")
-        AgePipeline(detector="none", restorer="none")
-        assert cv2.getNumThreads() == 1
-    finally:
-        cv2.setNumThreads(before)
-
-
 FORBIDDEN = ("torch", "lightning_fabric", "kornia", "scipy", "matplotlib", "skimage", "onnx")
 
 

@@ -12,7 +12,7 @@ import pytest
 from spiralage import runtime, weights
 from spiralage.age.estimate import AgeEstimator
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
-from spiralage.runtime import BATCH, Engine, OpenVINOSession, Session, load_session, open_session, thread_count
+from spiralage.runtime import BATCH, Engine, OpenVINOSession, Session, load_session, open_session
 from spiralage.types import Pixels
 
 
@@ -50,29 +50,6 @@ def test_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SPIRALAGE_THREADS", bad)
         with pytest.raises(OptionError, match=r"threads|THREADS"):
             open_session("best")
-
-
-@pytest.mark.parametrize("threads", [0, -1, 100_000, 2**70, 1.5, True, "2"])
-def test_a_number_of_threads_out_of_range(threads: int) -> None:
-    with pytest.raises(OptionError, match="number of threads must be a whole number from 1 to"):
-        thread_count(threads)
-    with pytest.raises(OptionError, match="number of threads"):
-        AgeEstimator(threads=threads)
-
-
-@pytest.mark.parametrize("text", ["", "0", "-1", "two", "1.5", "100000", "9" * 5000, "²", "1 "])
-def test_a_number_of_threads_in_the_environment_that_is_none(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("SPIRALAGE_THREADS", text)
-    with pytest.raises(OptionError, match=r"threads|THREADS"):
-        thread_count()
-
-
-def test_as_many_threads_as_cores_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SPIRALAGE_THREADS", raising=False)
-    for cores, expected in ((1, 1), (4, 4), (200, runtime.MOST_BY_DEFAULT)):
-        monkeypatch.setattr(runtime, "available_cores", lambda cores=cores: cores)
-        assert thread_count() == expected
-    assert thread_count(64) == 64
 
 
 def test_threads_that_wait_do_not_spin() -> None:

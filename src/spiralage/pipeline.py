@@ -19,7 +19,8 @@ from spiralage.faces.landmarks import Landmarker, LandmarkerName
 from spiralage.image_io import STDIN, PhotoLike, as_photo, read_stdin_photo
 from spiralage.occlusion.segment import find_occlusion
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
-from spiralage.runtime import BATCH, use_threads
+from spiralage.runtime import BATCH
+from spiralage.threads import use_threads
 from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport
 
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
@@ -66,7 +67,7 @@ class AgePipeline:
         restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
             name or path (see ``store``), or a ``restoration.restore.Restorer``.
         network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.
-        threads: for the networks and OpenCV, see ``runtime.thread_count``. OpenCV has one number for the whole process.
+        threads: for the networks and OpenCV, see ``threads.thread_count``. OpenCV has one number for the whole process.
         yunet: the YuNet detector's ONNX file.
 
     Raises:

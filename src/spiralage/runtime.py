@@ -8,16 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from spiralage import native, store, weights
+from spiralage import native, store
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
-from spiralage.store import INT8 as INT8  # read here by what writes such files
 from spiralage.store import Kind, StoredFile
 from spiralage.telemetry import openvino_is_silent
+from spiralage.threads import thread_count
 
 BATCH = 16
 """Pictures per call: more gains no speed on a CPU and takes memory in a crowd."""
@@ -67,11 +66,11 @@ class Session:
 
     Args:
         model: the bytes of an ONNX file.
-        threads: used within one operation; see ``thread_count``.
+        threads: used within one operation; see ``threads.thread_count``.
 
     Raises:
         ModelFileError: the bytes are not an ONNX model that can be run.
-        OptionError: see ``thread_count``.
+        OptionError: see ``threads.thread_count``.
     """
 
     def __init__(self, model: bytes, threads: int | None = None) -> None:
@@ -113,13 +112,13 @@ class OpenVINOSession(Session):
 
     Args:
         model: the bytes of an ONNX file.
-        threads: used within one operation; see ``thread_count``.
+        threads: used within one operation; see ``threads.thread_count``.
         precision: "f32", or "bf16", which is f32 where the processor doesn't compute in it.
 
     Raises:
         MissingExtraError: OpenVINO isn't installed.
         ModelFileError: the bytes are not an ONNX model that can be run.
-        OptionError: see ``thread_count``.
+        OptionError: see ``threads.thread_count``.
     """
 
     def __init__(self, model: bytes, threads: int | None = None, precision: Literal["f32", "bf16"] = "bf16") -> None:
@@ -186,7 +185,7 @@ def open_session(name: str | Path | StoredFile, threads: int | None = None, engi
 
     Args:
         name: the file's section in ``weights/manifest.toml``, or a file of ``store.resolve``.
-        threads: see ``thread_count``.
+        threads: see ``threads.thread_count``.
         engine: what runs it; by default the environment's ``SPIRALAGE_ENGINE``, else ONNX Runtime.
 
     Raises:
@@ -210,57 +209,6 @@ def _open(file: StoredFile, identity: tuple[object, ...], threads: int, engine: 
         raise error if str(file.path) in str(error) else ModelFileError(f"{file.path}: {error}") from error
 
 
-def thread_count(threads: int | None = None) -> int:
-    """How many threads a network is run by.
-
-    Args:
-        threads: that many; None = the environment's ``SPIRALAGE_THREADS``, else as many as there are cores, at most
-            ``MOST_BY_DEFAULT``.
-
-    Raises:
-        OptionError: it is no whole number from 1 to four times the cores (64, where that is more).
-    """
-    cores = available_cores()
-    if threads is None:
-        text = os.environ.get("SPIRALAGE_THREADS")
-        if text is None:
-            return min(cores, MOST_BY_DEFAULT)
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            raise OptionError(f"SPIRALAGE_THREADS must be a whole number from 1 on, got {text[:40]!r}")
-        threads = int(text)
-    most = most_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= most:
-        raise OptionError(f"the number of threads must be a whole number from 1 to {most}, got {threads!r}")
-    return threads
-
-
-def most_threads() -> int:
-    """More threads than these only take memory and time."""
-    return max(64, 4 * available_cores())
-
-
-def use_threads(threads: int | None = None) -> int:
-    """Set how many threads OpenCV works with in this process, as ``thread_count`` says, and return it.
-
-    OpenCV has one number for the whole process: what was asked for last counts.
-    """
-    count = thread_count(threads)
-    if cv2.getNumThreads() != count:
-        cv2.setNumThreads(count)
-    return count
-
-
-MOST_BY_DEFAULT = 8
-"""More threads gain nothing for networks of this size."""
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def engine_from_environment() -> Engine:
     """What runs networks unless something else is asked for: ``SPIRALAGE_ENGINE``; raises OptionError."""
     text = os.environ.get("SPIRALAGE_ENGINE", "onnxruntime")
@@ -272,8 +220,7 @@ def engine_from_environment() -> Engine:
 
 def shipped_as(name: str, engine: Engine) -> str:
     """The shipped file that an engine runs for a network: with int8 its variant in int8, if it has one."""
-    variant = f"{name}{INT8}"
-    return variant if engine == "openvino-int8" and variant in weights.manifest() else name
+    return store.int8_variant(store.shipped_file(name)).name if engine == "openvino-int8" else name
 
 
 def load_session(model: bytes, threads: int | None = None, engine: Engine = "onnxruntime") -> Session:

@@ -24,7 +24,8 @@ from spiralage.export.quantise import FACES, at_pictures, quantise, to_int8, wat
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import fill_hidden, make_spiral
 from spiralage.restoration.spiral import spiral
-from spiralage.runtime import INT8, Inputs, Session
+from spiralage.runtime import Inputs, Session
+from spiralage.store import INT8
 from spiralage.types import AlignedFace, Pixels
 
 TWINS = ["imagine", "slices-paint"]

@@ -29,7 +29,7 @@ class AgeEstimator:
     Args:
         network: a shipped age network, or a user's: see ``store``. Size and colours of pictures are prepared inside
             the file; it must take ``crops`` (N, 256, 256, 3) uint8 and give ``probabilities`` (N, 101) float32.
-        threads: see ``runtime.thread_count``.
+        threads: see ``threads.thread_count``.
 
     Raises:
         ModelFileError: unknown network, its file isn't the pinned one, or it takes or gives something else.

@@ -22,7 +22,7 @@ from spiralage.image_io import STDIN, list_pictures
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
-from spiralage.runtime import available_cores
+from spiralage.threads import available_cores
 from spiralage.types import Box
 
 if TYPE_CHECKING:

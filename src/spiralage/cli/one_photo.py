@@ -14,6 +14,7 @@ from spiralage.faces.find import make_finder
 from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, load_photo, output_format, read_stdin_photo
 from spiralage.restoration.restore import RESTORERS
+from spiralage.threads import use_threads
 from spiralage.types import AlignedFace, Photo
 
 Detector = Annotated[
@@ -46,6 +47,7 @@ def check_pictures(outputs: Iterable[Path], inputs: Iterable[Path], *, overwrite
 
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
     """A photo and its surest face, aligned; raises PhotoError where there is none."""
+    use_threads()
     photo = read_stdin_photo() if path == STDIN else load_photo(path)
     found = make_finder(detector, yunet=yunet).find_one(photo)
     if found is None:

@@ -32,7 +32,7 @@ CACHE = Path("cache")
 def not_too_many(option: typer.CallbackParam, number: int | None) -> int | None:
     """An option's number of threads or processes; raises OptionError for more than the machine has use for."""
     if number is not None and number > 1:
-        from spiralage.runtime import most_threads
+        from spiralage.threads import most_threads
 
         if number > most_threads():
             raise OptionError(

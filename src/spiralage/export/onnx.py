@@ -19,7 +19,7 @@ from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
-from spiralage.runtime import INT8
+from spiralage.store import INT8
 from spiralage.training.pretrained import learned_from
 from spiralage.training.run import read_record
 from spiralage.training.tasks.age import load_age_network

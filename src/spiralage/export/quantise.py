@@ -26,7 +26,8 @@ from spiralage.files import write_bytes
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
-from spiralage.runtime import INT8, Inputs
+from spiralage.runtime import Inputs
+from spiralage.store import INT8
 from spiralage.types import Floats, Mask, Pixels
 
 NETWORKS = ("imagine", "slices-paint")

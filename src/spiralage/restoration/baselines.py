@@ -47,7 +47,7 @@ class Inpainter:
 class MeanFace:
     """The mean aligned face of the training pictures, its colours fitted to what is visible.
 
-    Per channel, gain and offset bring the mean face's mean and deviation over the visible pixels to
+    Per channel, gain and offset bring the mean face's mean and standard deviation over the visible pixels to
     those of the crop; the gain is at most ``MOST_GAIN``.
     """
 

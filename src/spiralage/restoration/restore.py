@@ -185,7 +185,7 @@ def make_restorer(name: str | Path, *, threads: int | None = None) -> Restorer:
     Args:
         name: one of ``RESTORERS``; or the name or path of an ImagineGAN or SliceGAN, see ``store``. A SliceGAN makes
             its slices of what the shipped ImagineGAN imagines.
-        threads: for its networks; see ``runtime.thread_count``.
+        threads: for its networks; see ``threads.thread_count``.
 
     Raises:
         OptionError: there is no restorer of that name, nor such a network.
