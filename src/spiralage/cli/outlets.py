@@ -1,4 +1,4 @@
-"""Where a batch's results go, and what becomes of the batch when one of these places fails or somebody stops it."""
+"""Where a batch's results go, and what becomes of the batch when one of these places fails or Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
-from spiralage.cli.console import BROKEN_PIPE, StdoutError, complain, note
+from spiralage.cli.console import BROKEN_PIPE, INTERRUPTED, StdoutError, complain, note
 from spiralage.errors import OutputError
 from spiralage.report.sinks import Sink
 from spiralage.types import PhotoReport
-
-STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-"""What ends a batch early: Ctrl-C, a scheduler, a terminal that is closed."""
 
 
 class _NobodyTakesThemError(Exception):
@@ -33,16 +30,17 @@ class Outlets:
 
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = list(sinks)
-        self._handlers: dict[int, Any] = {}
-        self._stopped_by = 0
+        self._handler: Any = None
+        self._stopped = False
         self._writing = False
         self.exit_code = 0
-        """0, 1 after an error of a photo or a sink, or as signals have it for what ended the batch."""
+        """0; 1 after an error of a photo or a sink; 130 after Ctrl-C; 141 where nobody reads stdout any more."""
 
     def __enter__(self) -> Outlets:
-        if threading.current_thread() is threading.main_thread():  # no other may handle signals
-            handled = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-            self._handlers = {number: signal.signal(number, self._stop) for number in handled}
+        # No other thread may handle signals. SIGTERM stays as it is: it must end a native library's long loop, too.
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            self._handler = signal.signal(signal.SIGINT, self._stop)
         return self
 
     def add(self, photo: PhotoReport) -> None:
@@ -55,7 +53,7 @@ class Outlets:
         for sink in list(self._sinks):
             self._try(sink, lambda: sink.add(photo))  # noqa: B023  it runs at once
         self._writing = False
-        if self._stopped_by:
+        if self._stopped:
             raise KeyboardInterrupt
         if not self._sinks:
             raise _NobodyTakesThemError
@@ -63,16 +61,16 @@ class Outlets:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        for number, handler in self._handlers.items():  # who asks a second time doesn't want to wait
-            signal.signal(number, handler)
+        if self._handler is not None:  # who asks a second time doesn't want to wait
+            signal.signal(signal.SIGINT, self._handler)
         for sink in list(self._sinks):
             self._try(sink, sink.close)
         if isinstance(error, KeyboardInterrupt):
-            self.exit_code = 128 + (self._stopped_by or signal.SIGINT)
+            self.exit_code = INTERRUPTED
         return isinstance(error, KeyboardInterrupt | _NobodyTakesThemError)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        again, self._stopped_by = bool(self._stopped_by), number
+        again, self._stopped = self._stopped, True
         if again or not self._writing:
             raise KeyboardInterrupt
 
