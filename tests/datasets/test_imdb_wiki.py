@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import math
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from packed import three_forms, write_folder, write_tar
 from scipy.io import savemat
 
-from spiralage.datasets import imdb_wiki
+from spiralage.datasets import imdb_wiki, mat_reader, mat_tables
 from spiralage.datasets.imdb_wiki import Counts, Filters, age_in_photo
 from spiralage.datasets.manifest import split_by_hash
 from spiralage.errors import DatasetError, MissingExtraError
@@ -184,6 +185,39 @@ def test_what_is_no_table(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(DatasetError, match=r"imdb\.mat is not a table of IMDB-WIKI .*struct imdb with dob") as caught:
         next(imdb_wiki.read(folder, "imdb"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "its reader crashed with status -11"),
+        ("import os; os._exit(3)", "its reader crashed with status 3"),
+        ("import time; time.sleep(60)", "not read in 1 seconds"),
+        ("pass", "its answer is none"),
+        ("print('PK')", "its answer is none"),
+    ],
+)
+def test_a_table_that_crashes_its_reader_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str
+) -> None:
+    (tmp_path / "reader.py").write_text(program)
+    monkeypatch.setattr(mat_reader, "__file__", str(tmp_path / "reader.py"))
+    monkeypatch.setattr(mat_tables, "MAX_SECONDS", 1 if "sleep" in program else 60)
+    folder = write_folder(tmp_path / "imdb_crop", {"imdb.mat": table()})
+    with pytest.raises(DatasetError, match=rf"imdb\.mat is not a table of IMDB-WIKI \({why}"):
+        next(imdb_wiki.read(folder, "imdb"))
+
+
+def test_mutated_tables_are_tables_or_errors() -> None:
+    rng = np.random.default_rng(5)
+    buffer = io.BytesIO()
+    savemat(buffer, {"imdb": columns()})  # not packed: what is changed reaches the reader
+    for _ in range(5):
+        data = bytearray(buffer.getvalue())
+        for _ in range(4):
+            data[rng.integers(128, 600)] = rng.integers(0, 256)
+        with contextlib.suppress(ValueError):
+            assert set(mat_tables.read_columns(bytes(data), "imdb")) >= {"dob", "full_path"}
 
 
 def test_a_table_whose_every_row_is_dropped(tmp_path: Path) -> None:

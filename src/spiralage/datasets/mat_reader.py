@@ -16,8 +16,10 @@ import numpy.typing as npt
 NUMBERS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
 TEXTS = ("full_path", "name")
 
-MAX_MEMORY = 12 * 2**30
-"""Bytes of address space; the table of IMDB, with 460,723 rows, takes 2 GB."""
+MAX_MEMORY = 2**31
+"""Bytes of address space for a small table, and ``MEMORY_PER_BYTE`` more for each byte of the file."""
+
+MEMORY_PER_BYTE = 100
 
 
 def columns_of(data: bytes, part: str) -> dict[str, npt.NDArray[Any]]:
@@ -38,22 +40,24 @@ def _text(cell: Any) -> str:
     return "".join(map(str, np.ravel(cell)))
 
 
-def _limit_memory() -> None:
+def _limit_memory(size: int) -> None:
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     most = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = MAX_MEMORY if most == resource.RLIM_INFINITY else min(MAX_MEMORY, most)
+    limit = MAX_MEMORY + MEMORY_PER_BYTE * size
+    limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
 def main() -> int:
     """Read standard input, write the columns; 1 with a line on standard error if that fails."""
-    _limit_memory()
+    data = sys.stdin.buffer.read()
+    _limit_memory(len(data))
     answer = io.BytesIO()
     try:
-        np.savez(answer, **columns_of(sys.stdin.buffer.read(), sys.argv[1]))  # type: ignore[arg-type]
+        np.savez(answer, **columns_of(data, sys.argv[1]))  # type: ignore[arg-type]
     except Exception as error:
         print(" ".join([type(error).__name__, *str(error).splitlines()[:1]]), file=sys.stderr)
         return 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -36,11 +38,21 @@ def read_columns(data: bytes, part: str) -> Columns:
         raise MissingExtraError("reading .mat files", "train")
     command = [sys.executable, mat_reader.__file__, part]
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=MAX_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            input=data,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # each of its threads reserves memory
+            capture_output=True,
+            timeout=MAX_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"not read in {MAX_SECONDS} seconds") from error
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").splitlines() if done.returncode == 1 else []
         raise ValueError(lines[-1] if lines else f"its reader crashed with status {done.returncode}")
-    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as columns:
-        return {name: columns[name] for name in (*NUMBERS, *TEXTS)}
+    try:
+        with np.load(io.BytesIO(done.stdout), allow_pickle=False) as columns:
+            return {name: columns[name] for name in (*NUMBERS, *TEXTS)}
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError("its answer is none") from error

@@ -12,7 +12,6 @@ from spiralage.errors import PhotoError
 from spiralage.image_io import codecs, formats
 from spiralage.image_io.opening import Guarded, TooMuchWorkError, reason
 from spiralage.image_io.raster import Raster
-from spiralage.image_io.tiff import read_tiff
 
 _Reader: TypeAlias = Callable[[Guarded, str], Raster]
 
@@ -62,13 +61,19 @@ def _simple(kind: str) -> _Reader:
     return lambda file, name: codecs.loaded(codecs.plugin(kind, file), name)
 
 
+def _tiff(file: Guarded, name: str) -> Raster:
+    from spiralage.image_io.tiff import read_tiff  # Pillow's reader, which few photos need
+
+    return read_tiff(file, name)
+
+
 _READERS: dict[str, _Reader] = {
     "JPEG": codecs.read_jpeg,
     "PNG": codecs.read_png,
     "WEBP": codecs.read_webp,
     "BMP": _simple("BMP"),
     "GIF": _simple("GIF"),
-    "TIFF": read_tiff,
+    "TIFF": _tiff,
     "PPM": _simple("PPM"),
     "AVIF": codecs.read_avif,
     "HEIF": codecs.read_heif,
