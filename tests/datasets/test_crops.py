@@ -312,7 +312,21 @@ def test_ages_are_an_array_or_an_error(tmp_path: Path) -> None:
         _ = crops.ages
 
 
-@pytest.mark.parametrize("name", ["line\u2028end.jpg", 'a,"b".jpg', "new\nline.jpg", "\udcff.jpg", "-.jpg"])
+ODD_NAMES = [
+    "line\u2028end.jpg",
+    'a,"b".jpg',
+    "new\nline.jpg",
+    "\udcff.jpg",
+    "-.jpg",
+    "a\rb.jpg",
+    "\r",
+    "a\r\nb.jpg",
+    "=1+1.jpg",
+    " a .jpg",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_odd_names_come_back(tmp_path: Path, name: str) -> None:
     row = Row(name, name, 30, None, None, "train")
     odd = [(row, encode_png(picture(0))), (Row("bad" + name, name, 1, None, None, "train"), b"no picture")]

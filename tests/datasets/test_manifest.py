@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spiralage.datasets.manifest import find_archive, split_by_hash
+from spiralage.datasets.manifest import SPLITS, find_archive, split_by_hash
 from spiralage.errors import DatasetError
 
 
@@ -75,3 +75,7 @@ def test_several_names_and_none(tmp_path: Path) -> None:
     assert find_archive(tmp_path) == tmp_path
     with pytest.raises(DatasetError, match="no such file or folder; check --data"):
         find_archive(tmp_path / "missing", "A.zip")
+
+
+def test_a_subject_whose_name_is_not_utf_8_has_a_split() -> None:
+    assert split_by_hash("\udcff.jpg") in SPLITS
