@@ -177,12 +177,13 @@ def limit_of_48_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("limit_of_48_pixels")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "PPM", "WEBP"])
-def test_over_the_limit_a_photo_is_read_reduced(kind: str) -> None:
+def test_over_the_limit_a_photo_is_read_reduced(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     small = np.array([[[250, 30, 30], [30, 250, 30], [30, 30, 250]]], np.uint8)
     image = Image.fromarray(small.repeat(8, axis=0).repeat(8, axis=1))  # 24×8 pixels
     options = {"quality": 95} | ({"subsampling": 0} if kind == "JPEG" else {"lossless": True})
-    photo = load_photo(encoded(image, kind, **options))
+    photo = load_photo(encoded(image, kind, **options), name="large")
     assert photo.size == (12, 4)
+    assert "large: 24×8 pixels are read as 12×4; places in it count in these" in caplog.text
     np.testing.assert_allclose(photo.pixels[:, ::4], small.repeat(4, axis=0), atol=12)
 
 

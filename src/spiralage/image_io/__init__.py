@@ -3,6 +3,7 @@
     opening     a file, bytes or stream → something that can be read, within limits
     formats     which format is it, by its first bytes; what its header asks for, before it is decoded
     decode      an opened file → upright RGB pixels
+    quiet       no warnings meanwhile
     orientation the one EXIF tag that matters
     arrays      NumPy arrays and wide pixels (16-bit, float) → 8 bits
     photos      load_photo, as_photo: all of it together

@@ -86,6 +86,7 @@ def read_jpeg(file: Guarded, name: str) -> Raster:
         if pixels <= formats.MAX_PIXELS and needed(image, frame.coefficient_bytes) <= formats.MAX_MEMORY:
             break
         image.draft(None, (width // by, height // by))
+    formats.tell_reduced(name, (width, height), image.size)
     return loaded(image, name, frame.coefficient_bytes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ from PIL import Image
 from spiralage.errors import PhotoError
 from spiralage.image_io import codecs, formats
 from spiralage.image_io.opening import Guarded, TooMuchWorkError, reason
+from spiralage.image_io.quiet import quiet
 from spiralage.image_io.raster import Raster
 
 _Reader: TypeAlias = Callable[[Guarded, str], Raster]
@@ -23,9 +23,7 @@ def decode(file: Guarded, name: str) -> Raster:
         PhotoError: no format that can be read, damaged, or over the limits of ``formats``.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd metadata and of sizes below our own limit; neither is the user's problem.
-            warnings.simplefilter("ignore")
+        with quiet:
             kind = formats.format_of(file.read(formats.HEAD))
             if kind is None:
                 raise not_a_picture(file, name)

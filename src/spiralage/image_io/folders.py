@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from spiralage.errors import FolderError
-from spiralage.image_io.formats import HEAD, format_of
+from spiralage.image_io.formats import FORMATS, HEAD, format_of
 from spiralage.image_io.photos import RAW_SUFFIXES
 
 SUFFIXES = (
@@ -46,7 +46,7 @@ def list_pictures(paths: Sequence[Path]) -> Iterator[Path | FolderError]:
         if found:
             yield from found
         else:
-            yield FolderError(path, f"no pictures in this folder; looked for {', '.join(SUFFIXES)}")
+            yield FolderError(path, f"no pictures in this folder; looked for {', '.join(FORMATS)}")
 
 
 def _is_folder(path: Path) -> bool:

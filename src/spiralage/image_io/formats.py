@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 from dataclasses import dataclass
 from typing import Protocol
 
 from spiralage.errors import PhotoError
+
+log = logging.getLogger("spiralage")
 
 MAX_PIXELS = 100_000_000
 """Of a larger picture every second (third …) pixel a side is read, where the format and the memory allow it."""
@@ -84,6 +87,12 @@ def other_format_of(head: bytes) -> str | None:
 def too_large(name: str, width: int, height: int, why: str) -> PhotoError:
     """The error for a picture that asks for too much."""
     return PhotoError(f"{name}: {width}×{height} pixels {why}; scale it down")
+
+
+def tell_reduced(name: str, whole: tuple[int, int], read: tuple[int, int]) -> None:
+    """Say that a picture is read with fewer pixels than it has, if it is."""
+    if whole[0] * whole[1] > read[0] * read[1]:
+        log.warning("%s: %d×%d pixels are read as %d×%d; places in it count in these", name, *whole, *read)
 
 
 def check_sides(name: str, width: int, height: int) -> None:

@@ -104,12 +104,15 @@ def opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
     try:
         # Without O_NONBLOCK, opening a pipe waits for somebody who writes to it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-        with open(handle, "rb") as file:  # noqa: PTH123 — an open handle
+        try:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 raise PhotoError(f"{name}: not a file; give a picture")
             check_size(facts.st_size, name)
-            yield file, facts.st_size
+            with open(handle, "rb", closefd=False) as file:
+                yield file, facts.st_size
+        finally:
+            os.close(handle)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoError(f"{name}: no such file; check the path") from error
     except IsADirectoryError as error:

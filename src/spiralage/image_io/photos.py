@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -20,6 +19,7 @@ from spiralage.image_io.arrays import check_array
 from spiralage.image_io.decode import damaged, decode
 from spiralage.image_io.opening import Guarded, check_size, opened, read_stream, reason, short
 from spiralage.image_io.orientation import TAG, orientation_of, valid
+from spiralage.image_io.quiet import quiet
 from spiralage.image_io.raster import Raster
 from spiralage.types import Photo
 
@@ -135,14 +135,15 @@ class _Forward:
 
 
 def _photo(raster: Raster, name: str) -> Photo:
-    return Photo(raster.rgb(), name)
+    photo = Photo(raster.rgb(), name)
+    formats.tell_reduced(name, raster.size, photo.size)
+    return photo
 
 
 def _orientation_in_hand(image: Image.Image) -> int:
     """Of an image whose EXIF its owner may have changed."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet:
             return valid(image.getexif().get(TAG))
     except Exception:  # a tag of a wrong type, or damage
         return orientation_of(image.info)
