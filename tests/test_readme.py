@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from spiralage.cli import main
+from spiralage.evaluation.results import LopoRow, read_rows
+from spiralage.evaluation.tables import PAPER
 from spiralage.image_io import save_picture
 from spiralage.types import Photo
 
@@ -28,9 +30,38 @@ def test_the_json_example_is_the_portraits_answer(
     assert shown["image"] == found["image"]
     (shown_face,), (found_face,) = shown["faces"], found["faces"]
     assert shown_face.keys() == found_face.keys()
+    *landmarks, more = shown_face["landmarks"]
+    assert more == "…"
+    assert landmarks == found_face["landmarks"][: len(landmarks)]
     for key in ("box", "age", "std", "interval", "hidden"):
         assert shown_face[key] == pytest.approx(found_face[key], abs=0.05)
     assert shown_face["p_at_least"] == pytest.approx(found_face["p_at_least"], abs=0.005)
+
+
+def test_the_five_numbers_are_those_of_table_1() -> None:
+    rows = read_rows(ROOT / "results/table1.csv", LopoRow)
+
+    def mae(estimator: str, faces: str, condition: str, restorer: str = "") -> float:
+        (row,) = [
+            row
+            for row in rows
+            if row.estimator.startswith(estimator)
+            and (row.faces or "", row.condition, row.restorer) == (faces, condition, restorer)
+            and row.recipe in ("", "lopo-best", "lopo-paper")
+        ]
+        return row.mae
+
+    measured = [
+        mae("MobileNet", "unmasked", "original"),
+        mae("MobileNet", "unmasked", "masked", "none"),
+        mae("MobileNet", "masked", "masked", "none"),
+        mae("AlexNet", "unmasked", "restored", "spiral"),
+        mae("constant", "", "any"),
+    ]
+    table = README[README.index("## Five numbers") : README.index("## Which setting")]
+    shown = re.findall(r"^\| .* \| ([\d.]+) \| ([\d.]*) ?\|$", table, flags=re.MULTILINE)
+    assert [float(here) for here, _ in shown] == [round(value, 2) for value in measured]
+    assert [float(paper) for _, paper in shown if paper] == [PAPER["original"], PAPER["masked"], PAPER["restored"]]
 
 
 def test_every_command_and_file_that_is_named_exists() -> None:
