@@ -48,6 +48,15 @@ assert main(["estimate", "missing.jpg", "--detector", "dlib", "--json"]) == 1
 time.sleep(1)
 """
 
+FIGURE = """
+import numpy as np
+from spiralage import AgePipeline, Photo
+from spiralage.report.figure import draw_figure
+photo = Photo(np.zeros((64, 64, 3), np.uint8))
+(face,) = AgePipeline(detector="none", threads=1).estimate(photo)
+assert draw_figure(photo, [("a face", face)])
+"""
+
 
 def run(code: str, home: Path, **environment: str) -> str:
     """Run code in a process with a fresh home; returns what the audit hook saw."""
@@ -86,6 +95,12 @@ def test_nor_with_openvino(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     seen = run(ESTIMATE, tmp_path / "home", SPIRALAGE_ENGINE="openvino")
     assert [line for line in seen.splitlines() if line.startswith(("socket.", "open "))] == []
+    assert written(tmp_path / "home") == []
+
+
+def test_the_figures_library_keeps_its_things_in_our_cache(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run(FIGURE, tmp_path / "home", MPLCONFIGDIR="")
     assert written(tmp_path / "home") == []
 
 

@@ -50,8 +50,8 @@ def need_train_extra() -> None:
     """What a command of the extra ``train`` calls first, before PyTorch is imported; raises MissingExtraError.
 
     PyTorch's threads then sleep while they wait for each other, unless the environment says otherwise. By default they
-    spin, which beside another job takes the core that the awaited thread would need: with two threads on two cores,
-    one of them busy, training ran five to six times slower than with one thread, and about as fast with sleep.
+    spin, which beside another job takes the core that the awaited thread would need. Measured with two threads on two
+    cores: beside other jobs sleep is five times as fast as spinning, alone it is 5 to 15 % slower.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # GNU's and LLVM's OpenMP
     os.environ.setdefault("KMP_BLOCKTIME", "0")  # Intel's

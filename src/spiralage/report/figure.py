@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 
 from spiralage.errors import MissingExtraError
+from spiralage.model_files import cache_folder
 from spiralage.report.page import age_text, overview_pixels
 from spiralage.types import FaceReport, Photo
 
@@ -20,6 +22,9 @@ def draw_figure(photo: Photo, steps: Sequence[tuple[str, FaceReport]]) -> bytes:
     Raises:
         MissingExtraError: matplotlib isn't installed.
     """
+    cache = cache_folder()
+    if cache is not None:  # else it would keep its list of fonts elsewhere in the user's home
+        os.environ["MPLCONFIGDIR"] = os.environ.get("MPLCONFIGDIR") or str(cache / "matplotlib")
     try:
         from matplotlib.figure import Figure  # no pyplot: no display, no global state
     except ImportError as error:
