@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from spiralage.datasets import crops as crops_module
 from spiralage.datasets.crops import FALLBACK, Crops, align_largest, build_crops
 from spiralage.datasets.manifest import Row, Split, split_by_hash
-from spiralage.errors import DatasetError
+from spiralage.errors import DatasetError, OutputError
 from spiralage.faces.align import ANCHORS, align
 from spiralage.faces.find import FaceFinder
 from spiralage.image_io import encode_png
@@ -91,7 +91,8 @@ def test_rows_and_crops_come_back_in_order(tmp_path: Path) -> None:
 
 def test_the_files_are_those_of_the_documented_format(tmp_path: Path) -> None:
     build_crops(pictures(), tmp_path, FINDER, data="fake")
-    shards = {f"shard-000{n}.{kind}" for n in range(3) for kind in ("npy", "csv")}
+    kinds = ("shard-{}.npy", "shard-{}.csv", "landmarks-{}.npy", "inside-{}.npy")
+    shards = {kind.format(f"000{n}") for n in range(3) for kind in kinds}
     assert set(contents(tmp_path)) == shards | {"complete.json"}
     assert json.loads((tmp_path / "complete.json").read_text()) == {"data": "fake", "images": COUNT, "detector": "fake"}
     assert np.load(tmp_path / "shard-0002.npy", allow_pickle=False).shape == (2, 256, 256, 3)
@@ -149,7 +150,7 @@ def test_a_build_that_dies_in_a_shard_leaves_the_finished_ones(tmp_path: Path) -
     folder = tmp_path / "crops"
     with pytest.raises(KeyboardInterrupt):
         build_crops(dying(), folder, FINDER, data="fake")
-    assert set(contents(folder)) == {"shard-0000.npy", "shard-0000.csv"}
+    assert set(contents(folder)) == {"shard-0000.npy", "shard-0000.csv", "landmarks-0000.npy", "inside-0000.npy"}
     build_crops(pictures(), folder, FINDER, data="fake")
     assert Crops(folder).rows == [row for row, _ in pictures()]
 
@@ -217,7 +218,7 @@ def test_what_cannot_be_decoded_is_left_out_and_written_down(tmp_path: Path) -> 
     crops = Crops(tmp_path)
     good = [number for number in range(COUNT) if number not in bad]
     assert [row.image for row in crops.rows] == [f"{number}.jpg" for number in good]
-    assert [len(np.load(p)) for p in sorted(tmp_path.glob("*.npy"))] == [SHARD, 2]  # no gap in a shard
+    assert [len(np.load(p)) for p in sorted(tmp_path.glob("shard-*.npy"))] == [SHARD, 2]  # no gap in a shard
     build_crops(
         (item for item in pictures() if item[0] in crops.rows),
         tmp_path / "x",
@@ -334,3 +335,117 @@ def test_odd_names_come_back(tmp_path: Path, name: str) -> None:
         (left,) = build_crops(odd, tmp_path, FINDER, data="fake")
         assert left.image == "bad" + name
         assert Crops(tmp_path).rows == [row]
+
+
+class Points:
+    """68, five or no points, by the picture's first pixel."""
+
+    name = "points"
+
+    def locate(self, photo: Photo, face: Face) -> Landmarks | None:
+        kind = int(photo.pixels[0, 1, 0]) % 3
+        if kind == 0:
+            return None
+        return Landmarks(POINTS if kind == 1 else np.linspace((40, 50), (160, 170), 68), "given")
+
+
+def test_landmarks_and_what_is_inside_are_kept(tmp_path: Path) -> None:
+    finder = FaceFinder(FakeDetector(), Points())
+    build_crops(pictures(), tmp_path, finder, data="fake")
+    crops = Crops(tmp_path)
+    landmarks, inside = crops.landmarks(np.arange(COUNT)), crops.inside(np.arange(COUNT))
+    assert landmarks.shape == (COUNT, 68, 2)
+    assert landmarks.dtype == np.float32
+    assert inside.shape == (COUNT, 256, 256)
+    assert inside.dtype == np.bool_
+    kinds = set()
+    for number in range(COUNT):
+        aligned, _ = align_largest(encode_png(picture(number)), "x", finder)
+        np.testing.assert_array_equal(inside[number], aligned.inside)
+        known = 0 if aligned.landmarks is None else len(aligned.landmarks.points)
+        kinds.add(known)
+        assert np.isnan(landmarks[number, known:]).all()
+        if aligned.landmarks is not None:
+            np.testing.assert_allclose(landmarks[number, :known], aligned.landmarks.points, rtol=1e-6)
+    assert kinds == {0, 5, 68}
+    assert not inside.all()
+    np.testing.assert_array_equal(crops.landmarks(np.array([7, 2])), landmarks[[7, 2]])
+
+
+def test_older_crops_open_and_say_that_they_have_no_landmarks(tmp_path: Path) -> None:
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
+    everything = Crops(tmp_path).take(np.arange(COUNT))
+    for path in (*tmp_path.glob("landmarks-*"), *tmp_path.glob("inside-*")):
+        path.unlink()
+    crops = Crops(tmp_path)
+    np.testing.assert_array_equal(crops.take(np.arange(COUNT)), everything)
+    with pytest.raises(DatasetError, match=r"landmarks-0000\.npy is missing: these crops are older; build them again"):
+        crops.landmarks(np.array([0]))
+    with pytest.raises(DatasetError, match=r"inside-0000\.npy is missing"):
+        crops.inside(np.array([0]))
+
+
+def read_all(folder: Path) -> None:
+    crops = Crops(folder)
+    crops.check_data("fake")
+    indices = np.arange(len(crops))
+    assert len(crops.ages) == len(crops.found_by) == len(indices)
+    for read in (crops.take, crops.landmarks, crops.inside):
+        read(indices)
+
+
+HARMS: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "zeros": lambda data: b"\0" * len(data),
+    "one short": lambda data: data[:-1],
+    "doubled head": lambda data: data[:100] + data,
+    "other names": lambda data: data.replace(b"shape", b"shale").replace(b"image", b"imagine"),
+    "other counts": lambda data: data.replace(b"(4,", b"(9,").replace(b"fake", b'fa"ke,1'),
+    "other types": lambda data: data.replace(b"|u1", b"|O1").replace(b"<f4", b"<f8").replace(b"\n", b"\n,", 3),
+}
+
+
+@pytest.mark.parametrize("name", ["shard-0001.npy", "landmarks-0001.npy", "inside-0001.npy", "shard-0001.csv"])
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_damaged_file_is_a_named_error(tmp_path: Path, name: str, harm: str) -> None:
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
+    read_all(tmp_path)
+    path = tmp_path / name
+    if (name, harm) == ("shard-0001.csv", "one short"):
+        harm = "cut"  # a table whose last line has no end is whole
+    path.write_bytes(HARMS[harm](path.read_bytes()))
+    with pytest.raises(DatasetError, match=r"build the crops again|build them again"):
+        read_all(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"data": 3}', "[" * 100_000, "\0", '{"images": 10}'])
+def test_a_damaged_complete_json_is_a_named_error(tmp_path: Path, text: str) -> None:
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
+    (tmp_path / "complete.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"complete\.json"):
+        read_all(tmp_path)
+
+
+def test_a_missing_shard_is_a_named_error(tmp_path: Path) -> None:
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
+    (tmp_path / "shard-0001.npy").unlink()
+    with pytest.raises(DatasetError, match=r"shard-0001\.npy"):
+        Crops(tmp_path).take(np.array([5]))
+
+
+def test_a_table_damaged_between_two_builds_is_a_named_error(tmp_path: Path) -> None:
+    build_crops(pictures(), tmp_path, FINDER, data="fake")
+    (tmp_path / "shard-0000.csv").write_bytes(b"image\n0.jpg\n")
+    with pytest.raises(DatasetError, match="damaged"):
+        build_crops(pictures(), tmp_path, FINDER, data="fake")
+
+
+def test_a_full_disk_is_a_named_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError("24576 requested and 100 written")  # as NumPy says it, without a number
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OutputError, match="24576 requested and 100 written"):
+        build_crops(pictures(), tmp_path, FINDER, data="fake")
+    assert not list(tmp_path.iterdir())

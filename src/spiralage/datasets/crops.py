@@ -1,38 +1,45 @@
 """Aligned crops, made once: shards of raw 256×256 pictures that training reads through memory maps.
 
-    FOLDER/shard-0000.npy   (n, 256, 256, 3) uint8 RGB; n is 512 in all shards but the last
-    FOLDER/shard-0000.csv   one manifest row per picture, and which detector found the face
-    FOLDER/left-out.csv     image, reason: pictures that can't be decoded; only if there are any
-    FOLDER/complete.json    written last: how many, from what
-
-Each file is written beside and renamed, a shard's table last, so a build killed half-way goes on at the
-first shard that lacks its table. The tables say which pictures are done.
+``shards`` tells the files. Each is written beside and renamed, a shard's table last, so a build killed half-way
+goes on at the first shard that lacks its table. The tables say which pictures are done.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from spiralage.datasets.manifest import Row, Split
+from spiralage.datasets.shards import (
+    PACKED,
+    PICTURE,
+    POINTS,
+    Record,
+    map_array,
+    pack_inside,
+    pack_landmarks,
+    read_facts,
+    read_table,
+    save_array,
+    table_text,
+    unpack_inside,
+)
 from spiralage.errors import DatasetError, PhotoError
 from spiralage.faces.align import align
 from spiralage.faces.find import FaceFinder
-from spiralage.files import replacing, write_text
+from spiralage.files import write_text
 from spiralage.image_io import load_photo
-from spiralage.types import AlignedFace, Box, Face, Pixels
+from spiralage.types import AlignedFace, Box, Face, Floats, Mask, Pixels
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Indices: TypeAlias = Integers
@@ -40,6 +47,7 @@ Indices: TypeAlias = Integers
 SHARD_SIZE = 512
 FALLBACK = "fallback"
 _COLUMNS = [field.name for field in fields(Row)] + ["found_by"]
+_LEFT_OUT_COLUMNS = ["image", "reason"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,9 @@ class _Build:
         self.crops = 0
         self.left_out: list[LeftOut] = []
         self._short = False  # a shard with fewer pictures can only be the last
-        self._known = {record["image"]: record["reason"] for record in _records(self._left_out_path)}
+        self._known = {
+            record["image"]: record["reason"] for record in read_table(self._left_out_path, _LEFT_OUT_COLUMNS)
+        }
 
     def table_path(self, number: int) -> Path:
         return self.folder / f"shard-{number:04}.csv"
@@ -107,7 +117,7 @@ class _Build:
 
     def pass_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> None:
         """Take a finished shard's pictures, and those left out between them, without decoding them."""
-        images = [record["image"] for record in _records(self.table_path(number))]
+        images = [record["image"] for record in read_table(self.table_path(number), _COLUMNS)]
         for image in images:
             for row, _ in waiting:
                 if row.image == image:
@@ -121,7 +131,7 @@ class _Build:
 
     def write_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> bool:
         """Decode and align until a shard is full or nothing is left; False if it would be empty."""
-        crops = np.empty((SHARD_SIZE, 256, 256, 3), np.uint8)
+        crops: list[AlignedFace] = []
         records: list[dict[str, object]] = []
         while len(records) < SHARD_SIZE and (item := next(waiting, None)) is not None:
             row, data = item
@@ -130,15 +140,17 @@ class _Build:
             except PhotoError as error:
                 self.left_out.append(LeftOut(row.image, str(error).removeprefix(f"{row.image}: ")))
                 continue
-            crops[len(records)] = aligned.pixels
+            crops.append(aligned)
             records.append({**asdict(row), "found_by": found_by})
         if not records:
             return False
         self._count(number, len(records))
-        with replacing(self.folder / f"shard-{number:04}.npy") as temporary:
-            np.save(temporary, crops[: len(records)])
+        save_array(self.folder / f"shard-{number:04}.npy", np.stack([crop.pixels for crop in crops]))
+        packed = np.stack([pack_landmarks(crop.landmarks) for crop in crops])
+        save_array(self.folder / f"landmarks-{number:04}.npy", packed)
+        save_array(self.folder / f"inside-{number:04}.npy", np.stack([pack_inside(crop.inside) for crop in crops]))
         self._write_left_out()
-        write_text(self.table_path(number), _csv_text(_COLUMNS, records))
+        write_text(self.table_path(number), table_text(_COLUMNS, records))
         return True
 
     def finish(self, shards: int) -> None:
@@ -163,7 +175,7 @@ class _Build:
 
     def _write_left_out(self) -> None:
         if self.left_out:
-            write_text(self._left_out_path, _csv_text(["image", "reason"], [asdict(left) for left in self.left_out]))
+            write_text(self._left_out_path, table_text(_LEFT_OUT_COLUMNS, [asdict(left) for left in self.left_out]))
         else:
             self._left_out_path.unlink(missing_ok=True)
 
@@ -171,26 +183,6 @@ class _Build:
         return DatasetError(
             f"{self.table_path(number)} was made from other pictures; choose another --crops folder or remove this one"
         )
-
-
-def _csv_text(columns: list[str], records: Iterable[dict[str, object]]) -> str:
-    text = io.StringIO()
-    plain = csv.DictWriter(text, columns, lineterminator="\n")
-    quoted = csv.DictWriter(text, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writeheader()
-    for record in records:
-        # The module quotes for the line ending that it writes, and takes a bare carriage return for one.
-        writer = quoted if any("\r" in str(value) for value in record.values()) else plain
-        writer.writerow(record)
-    return text.getvalue()
-
-
-def _records(path: Path) -> list[dict[str, str]]:
-    """The lines of a table; none if it isn't there."""
-    if not path.exists():
-        return []
-    text = path.read_bytes().decode(errors="surrogateescape")  # as write_text writes names that aren't UTF-8
-    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def align_largest(data: bytes, name: str, finder: FaceFinder) -> tuple[AlignedFace, str]:
@@ -232,12 +224,16 @@ class Crops:
             raise DatasetError(f"{self.folder}: no finished crops here; run: spiralage data crops")
 
     @cached_property
+    def _facts(self) -> dict[str, Any]:
+        return read_facts(self.folder / "complete.json")
+
+    @cached_property
     def data(self) -> str:
         """The name of the data set that these are crops of."""
-        try:
-            return str(json.loads((self.folder / "complete.json").read_text(encoding="utf-8"))["data"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{self.folder}: complete.json names no data set; run: spiralage data crops") from error
+        name = self._facts.get("data")
+        if not isinstance(name, str):
+            raise DatasetError(f"{self.folder}: complete.json names no data set; run: spiralage data crops")
+        return name
 
     def check_data(self, name: str) -> None:
         """Raises DatasetError if these are crops of another data set."""
@@ -257,12 +253,36 @@ class Crops:
         return [record["found_by"] for shard in self._tables for record in shard]
 
     @cached_property
-    def _tables(self) -> list[list[dict[str, str]]]:
-        return [_records(path) for path in sorted(self.folder.glob("shard-*.csv"))]
+    def _tables(self) -> list[list[Record]]:
+        tables = [read_table(path, _COLUMNS) for path in sorted(self.folder.glob("shard-*.csv"))]
+        counted, told = sum(map(len, tables)), self._facts.get("images")
+        if told is not None and counted != told:
+            raise DatasetError(f"{self.folder}: {counted} crops in its tables, not {told}; build the crops again")
+        return tables
 
     @cached_property
     def _shards(self) -> list[Pixels]:
-        return [np.load(p, mmap_mode="r", allow_pickle=False) for p in sorted(self.folder.glob("shard-*.npy"))]
+        return self._mapped("shard", PICTURE, np.uint8)
+
+    @cached_property
+    def _landmarks(self) -> list[Floats]:
+        return self._mapped("landmarks", POINTS, np.float32)
+
+    @cached_property
+    def _insides(self) -> list[Pixels]:
+        return self._mapped("inside", PACKED, np.uint8)
+
+    def _mapped(self, name: str, item: tuple[int, ...], kind: type[np.generic]) -> list[npt.NDArray[Any]]:
+        """One kind of array file, shard by shard."""
+        arrays = []
+        for number, table in enumerate(self._tables):
+            path = self.folder / f"{name}-{number:04}.npy"
+            if name != "shard" and not path.exists():
+                raise DatasetError(f"{path} is missing: these crops are older; build them again in another folder")
+            arrays.append(map_array(path, item, kind))
+            if len(arrays[-1]) != len(table):
+                raise DatasetError(f"{path}: {len(arrays[-1])} items for {len(table)} crops; build the crops again")
+        return arrays
 
     @cached_property
     def ages(self) -> Integers:
@@ -293,6 +313,25 @@ class Crops:
     def take(self, indices: Indices) -> Pixels:
         """The crops at these positions, (n, 256, 256, 3) uint8 RGB."""
         return np.stack([self._shards[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices])
+
+    def landmarks(self, indices: Indices) -> Floats:
+        """Their landmarks, (n, 68, 2) float32, (x, y) in crop pixels.
+
+        Of a face with five points (see ``Landmarks``) they are the first five and the rest is NaN; of one without
+        any, as of a picture in which no face was found, all is NaN.
+
+        Raises:
+            DatasetError: these crops were built before landmarks were kept.
+        """
+        return np.stack([self._landmarks[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices])
+
+    def inside(self, indices: Indices) -> Mask:
+        """Where they show the picture itself and not its mirror image, (n, 256, 256) bool.
+
+        Raises:
+            DatasetError: these crops were built before it was kept.
+        """
+        return unpack_inside(np.stack([self._insides[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices]))
 
     def batches(self, split: Split, size: int) -> Iterator[tuple[Pixels, list[Row]]]:
         """A split in order, in batches of at most ``size``."""
