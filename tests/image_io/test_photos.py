@@ -20,7 +20,7 @@ from pictures import encoded, noise, quarters
 from PIL import Image
 
 from spiralage.errors import PhotoError
-from spiralage.image_io import as_photo, list_pictures, load_photo, opening, photo_from_image
+from spiralage.image_io import as_photo, formats, list_pictures, load_photo, opening, photo_from_image
 from spiralage.types import Photo, Pixels
 
 ORIENTATION = 0x0112
@@ -284,6 +284,15 @@ def test_avif_and_heif() -> None:
         photo = load_photo(data)
         assert photo.size == (96, 64)
         assert np.abs(photo.pixels.astype(int) - quarters())[4:28, 4:44].max() <= 12
+
+
+def test_the_memory_of_heif_is_worked_out_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heif(noise(64), chroma=444)
+    monkeypatch.setattr(formats, "MAX_MEMORY", 11 * 64 * 64)
+    assert load_photo(data).size == (64, 64)
+    monkeypatch.setattr(formats, "MAX_MEMORY", 10 * 64 * 64)
+    with pytest.raises(PhotoError, match=r"64×64 pixels .* would take"):
+        load_photo(data)
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import re
 from typing import Any
 
@@ -179,9 +180,15 @@ def read_heif(file: Guarded, name: str) -> Raster:
     image = open_heif(io.BytesIO(data))
     width, height = image.size
     check_sides(name, width, height)
-    check_memory(name, width, height, 9 * width * height)
+    check_memory(name, width, height, _heif_bytes(image) * width * height)
     # libheif turns it upright; what EXIF says of the orientation counts no more.
     return Raster(image.to_pillow() if image.premultiplied_alpha else np.asarray(image))
+
+
+def _heif_bytes(image: Any) -> int:
+    """Bytes that libheif takes for a pixel, at most: two and a half of its own, and RGB; alpha comes on top."""
+    own = (2 if image.info["bit_depth"] > 8 else 1) * (1.5 if image.info.get("chroma") == 420 else 3)
+    return 3 + math.ceil(2.5 * own) + (6 if image.has_alpha else 0)
 
 
 def _check_packed(size: int, name: str) -> None:

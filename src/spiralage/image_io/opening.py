@@ -115,8 +115,6 @@ def opened(path: Path, name: str) -> Iterator[tuple[IO[bytes], int]]:
             os.close(handle)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoError(f"{name}: no such file; check the path") from error
-    except IsADirectoryError as error:
-        raise PhotoError(f"{name}: not a file; give a picture") from error
     except OSError as error:  # no permission, a name too long, a disk that fails
         raise PhotoError(f"{name}: can't be read ({error.strerror or reason(error)}); check its permissions") from error
     except ValueError as error:  # a NUL in the name
