@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spiralage.cli import main
-from spiralage.errors import RecipeError
+from spiralage.errors import OutputError, RecipeError
 from spiralage.training import queue as queues
 from spiralage.training.queue import run_queue
 
@@ -66,10 +66,16 @@ def test_the_table_goes_on_where_it_was(queue: Path, tmp_path: Path) -> None:
     assert len(lines(tmp_path / "log.csv")) == 4
 
 
+def test_a_log_that_cannot_be_written_is_said(queue: Path) -> None:
+    with pytest.raises(OutputError, match="give another --log"):
+        run_queue(queue, queue / "log.csv", start=Trainings(0), tell=lambda line: None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[[jobs]", "not TOML"),
+        ("a = " + "1" * 5000, "not TOML"),
         ("", "jobs: Field required"),
         ('[[jobs]]\nkind = "age"\nrecipe = "a.toml"\nminutes = 3\n', "jobs.0.minutes"),
         ('[[jobs]]\nkind = "lopo"\nrecipe = "a.toml"\n', "jobs.0.kind"),

@@ -1,4 +1,4 @@
-"""Several data sets' crops as one: what a recipe with ``data = ["utkface", "aaf"]`` learns from."""
+"""Several data sets' crops as one: what a recipe with ``data = "utkface"`` and ``also = ["aaf"]`` learns from."""
 
 from __future__ import annotations
 

@@ -22,15 +22,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from spiralage.errors import RecipeError
+from spiralage.errors import OutputError, RecipeError
 from spiralage.provenance import commit, hardware
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from spiralage.training.recipes import load_recipe
 
 TRIES = 3
 """How often a job is started before the next one's turn."""
@@ -78,15 +74,7 @@ def read_queue(path: Path) -> Queue:
     Raises:
         RecipeError: no such file, not TOML, an unknown key, or a recipe that isn't there.
     """
-    try:
-        queue = Queue.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RecipeError(f"{path}: can't be read ({error.strerror}); see recipes/queue.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not TOML ({error}); see recipes/queue.toml") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RecipeError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; mend this key") from error
+    queue = load_recipe(path, Queue)
     for job in queue.jobs:
         if not (path.parent / job.recipe).is_file():
             raise RecipeError(f"{path}: no recipe {job.recipe} beside it; mend its name")
@@ -118,6 +106,10 @@ def run_queue(
 
     Returns:
         True if every job is complete.
+
+    Raises:
+        RecipeError: see ``read_queue``.
+        OutputError: the log can't be written.
     """
     complete = True
     for job in read_queue(path).jobs:
@@ -141,10 +133,13 @@ def _sit(job: Job, command: list[str], start: Callable[[list[str]], int]) -> Sit
 
 
 def _append(log: Path, sitting: Sitting) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    is_new = not log.exists()
-    with log.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Sitting)], lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(asdict(sitting))
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not log.exists()
+        with log.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Sitting)], lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(asdict(sitting))
+    except OSError as error:
+        raise OutputError(f"{log}: can't be written ({error.strerror}); give another --log") from error

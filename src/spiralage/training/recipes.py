@@ -367,7 +367,7 @@ class LopoRecipe(_Strict):
         return self.model_copy(update={"blocks": blocks})
 
 
-Recipe = TypeVar("Recipe", AgeRecipe, ImagineRecipe, SliceRecipe, LopoRecipe)
+Recipe = TypeVar("Recipe", bound=BaseModel)
 
 
 def load_recipe(path: Path, kind: type[Recipe]) -> Recipe:

@@ -158,12 +158,12 @@ def test_two_sets_are_learned_from_as_one(cache: Path, tmp_path: Path) -> None:
         ["utkface", "aaf"], [write_crops(tmp_path / "a").folder, write_crops(tmp_path / "b", "aaf").folder]
     )
     settings = recipe(pretraining=(), also=["aaf"], epochs=1)
-    assert train_age(settings, both, tmp_path / "run")
+    assert train_age(settings, both, tmp_path / "run", **FLOAT32)
     record = read_record(tmp_path / "run")
     assert record["train_images"] == 32
     assert learned_from(record) == ["UTKFace + AAF"]
     with pytest.raises(DatasetError, match="these are crops of utkface"):
-        train_age(recipe(pretraining=()), both, tmp_path / "other")
+        train_age(recipe(pretraining=()), both, tmp_path / "other", **FLOAT32)
 
 
 def test_the_command_takes_the_crops_that_are_there(
