@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +26,26 @@ from spiralage import weights
 from spiralage.distribution import expected_age
 from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
-from spiralage.export.onnx import MODULATION, Kind, age_onnx, enter, export_run, imagine_onnx, torch_weights
+from spiralage.export.onnx import (
+    MODULATION,
+    Kind,
+    age_onnx,
+    age_weights,
+    check_same,
+    enter,
+    export_run,
+    imagine_onnx,
+    torch_weights,
+)
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import AlexNet, CompactNet
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
 from spiralage.runtime import Session
-from spiralage.training.checkpoint import save_tensors
+from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import SliceRecipe
-from spiralage.training.run import read_record
+from spiralage.training.run import WEIGHTS, read_record
 from spiralage.training.tasks.age import load_age_network, train_age
 from spiralage.training.tasks.imagine import load_imaginer, train_imagine
 from spiralage.training.tasks.slices import load_slice_gan, train_slices
@@ -297,3 +308,70 @@ def test_a_run_of_another_kind_is_refused(runs: Path, tmp_path: Path, run: str, 
         mean_face_run(runs / run)
     with pytest.raises(CheckpointError):
         export_run(runs / run, tmp_path / "weights", "tiny", kind)
+
+
+def poisoned(runs: Path, folder: Path, name: str, value: float) -> Path:
+    """A copy of a finished run with one weight that is no number."""
+    shutil.copytree(runs / name, folder / name)
+    tensors, meta = load_tensors(folder / name / WEIGHTS)
+    first = next(key for key, tensor in tensors.items() if tensor.is_floating_point() and tensor.ndim > 1)
+    tensors[first].view(-1)[0] = value
+    save_tensors(folder / name / WEIGHTS, tensors, meta)
+    return folder / name
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("name", "kind"), [("tiny", "age"), ("tiny-imagine", "imagine"), ("tiny-slices", "slices")])
+def test_weights_that_are_no_numbers_are_not_exported(
+    runs: Path, tmp_path: Path, name: str, kind: Kind, value: float
+) -> None:
+    with pytest.raises(CheckpointError, match="values that are no numbers; train it again"):
+        export_run(poisoned(runs, tmp_path, name, value), tmp_path / "weights", name, kind)
+    assert not (tmp_path / "weights").exists()
+
+
+def test_answers_that_are_no_numbers_are_not_exported() -> None:
+    network = lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=256, pool=8))
+    with torch.no_grad():
+        network.state_dict()["head.logits.weight"].fill_(1e38)  # finite, but not what comes of it
+    with pytest.raises(CheckpointError, match="answers with NaN or infinity"):
+        age_onnx(network)
+
+
+def test_a_file_that_answers_otherwise_is_refused() -> None:
+    network, other = (lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=256, pool=pool)) for pool in (8, 4))
+    example = {"crops": torch.from_numpy(crops(2))}
+    data = age_onnx(network)
+    check_same(data, network, example)
+    with pytest.raises(CheckpointError, match="PyTorch and ONNX Runtime differ by"):
+        check_same(data, other, example)
+
+
+@torch.no_grad()
+def test_the_weights_of_a_file_fit_the_network() -> None:
+    network = lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=256, pool=8))
+    found = age_weights(age_onnx(network))
+    assert found.keys() == {key for key in network.state_dict() if not key.endswith("num_batches_tracked")}
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in found.items())
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("run.json", "["),
+        ("run.json", "[]"),
+        ("run.json", "[" * 100_000),
+        ("run.json", '{"data": 3, "pretrained": ""}'),
+        ("run.json", '{"data": ["utkface"], "pretrained": ""}'),
+        ("run.json", "\udcff"),
+        ("weights.safetensors", "\0" * 8),
+        ("weights.safetensors", "junk"),
+        ("weights.safetensors", ""),
+    ],
+)
+def test_a_damaged_run_is_one_clear_error(runs: Path, tmp_path: Path, file: str, text: str) -> None:
+    shutil.copytree(runs / "tiny", tmp_path / "tiny")
+    (tmp_path / "tiny" / file).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CheckpointError):
+        export_run(tmp_path / "tiny", tmp_path / "weights", "tiny", "age")
+    assert not (tmp_path / "weights").exists()

@@ -16,7 +16,7 @@ from spiralage.datasets import utkface
 from spiralage.datasets.crops import align_largest
 from spiralage.distribution import expected_age
 from spiralage.export.import_weights import import_weights
-from spiralage.export.onnx import torch_weights
+from spiralage.export.onnx import age_weights, torch_weights
 from spiralage.faces.find import make_finder
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
@@ -51,7 +51,7 @@ AGE_NETWORKS = [name for name, entry in weights.manifest().items() if entry.kind
 
 def assert_same_ages(name: str, crops: Pixels) -> None:
     recipe = load_recipe(RECIPES / f"{weights.manifest()[name].recipe}.toml", AgeRecipe)
-    network = load(build_age_network(recipe), torch_weights(weights.read(name), "network."))
+    network = load(build_age_network(recipe), age_weights(weights.read(name)))
     with torch.no_grad():
         expected = network(torch.from_numpy(crops)).numpy()
     found = AgeEstimator(name).probabilities(crops)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from spiralage.errors import RecipeError
 from spiralage.training.recipes import (
@@ -337,3 +342,119 @@ def test_a_width_is_for_vgg16(tmp_path: Path, backbone: str) -> None:
     path.write_text(wide.replace(f'"{backbone}"', '"alexnet"'), encoding="utf-8")
     with pytest.raises(RecipeError, match="width is for vgg16 and vgg16-bn; alexnet has one width"):
         load_recipe(path, AgeRecipe)
+
+
+def numbers_in(values: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a recipe numbers stand."""
+    parts = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for key, value in parts:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, key)
+        yield from numbers_in(value, (*path, key))
+
+
+def complete_recipes() -> list[tuple[type[BaseModel], dict[str, Any]]]:
+    """A recipe of every kind, with every key, also those that may be absent."""
+    age = load_recipe(RECIPES / "best.toml", AgeRecipe).model_dump(mode="json")
+    age["optimiser"] |= {"milestones": [0.5]}
+    imagine = load_recipe(RECIPES / "imagine.toml", ImagineRecipe).model_dump(mode="json")
+    slices = load_recipe(RECIPES / "slices.toml", SliceRecipe).model_dump(mode="json")
+    lopo = load_recipe(RECIPES / "lopo-best.toml", LopoRecipe).model_dump(mode="json")
+    return [(AgeRecipe, age), (ImagineRecipe, imagine), (SliceRecipe, slices), (LopoRecipe, lopo)]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e300, -1e300, 10**400, 10**30], ids=str)
+def test_no_number_is_absurd(value: float) -> None:
+    for kind, values in complete_recipes():
+        kind.model_validate(values)
+        paths = list(numbers_in(values))
+        assert len(paths) > 10
+        for path in paths:
+            changed = copy.deepcopy(values)
+            inner = changed
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = value
+            with pytest.raises(ValidationError):
+                kind.model_validate(changed)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "1e999", "9" * 5000])
+def test_an_absurd_learning_rate_is_one_clear_error(tmp_path: Path, value: str) -> None:
+    with pytest.raises(RecipeError, match=r"sample\.toml: "):
+        load(changed(tmp_path, AGE, "learning_rate = 4e-4", f"learning_rate = {value}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "[" * 100_000 + "]" * 100_000,
+        "a = " + "{a = " * 50_000 + "1" + "}" * 50_000,
+        ".".join("a" * 20_000) + " = 1",
+        "[" + ".".join("a" * 20_000) + "]",
+        "a = 1\n" * 500_000,
+        "# " + "x" * (2 << 20),
+    ],
+    ids=["open", "arrays", "tables", "dotted", "table names", "repeated", "large"],
+)
+def test_a_hostile_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "hostile.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"hostile\.toml: "):
+        load_recipe(path, AgeRecipe)
+
+
+def test_an_endless_file_is_one_clear_error() -> None:
+    with pytest.raises(RecipeError, match="not a recipe"):
+        load_recipe(Path("/dev/zero"), AgeRecipe)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("size = 128", "size = 96", r"the last stage trains at 96 pixels, the network is used at crop / pool = 128"),
+        ("pool = 2", "pool = 1", r"trains at 128 pixels, the network is used at crop / pool = 256"),
+        ("crop = 256", "crop = 224", r"trains at 128 pixels, the network is used at crop / pool = 112"),
+        ("pool = 2", "pool = 3", r"network: .*pool must divide crop, 3 doesn't divide 256"),
+        ("size = 96", "size = 257", r"stages\.0\.size"),
+        ('backbone = "compact"', 'backbone = "alexnet"\nwidth = 64', None),
+    ],
+)
+def test_what_is_trained_is_what_is_used(tmp_path: Path, old: str, new: str, message: str | None) -> None:
+    path = changed(tmp_path, AGE, old, new)
+    if message is None:
+        load(path)
+        return
+    with pytest.raises(RecipeError, match=message):
+        load(path)
+
+
+def test_the_issues_recipe_is_refused(tmp_path: Path) -> None:
+    text = AGE.replace("crop = 256", "crop = 224").replace("pool = 2", "pool = 3").replace("size = 128", "size = 96")
+    (tmp_path / "sample.toml").write_text(text)
+    with pytest.raises(RecipeError, match="pool must divide crop"):
+        load(tmp_path / "sample.toml")
+
+
+def test_a_stage_is_no_smaller_than_the_backbone_takes(tmp_path: Path) -> None:
+    text = AGE.replace('backbone = "compact"', 'backbone = "alexnet"').replace("size = 96", "size = 48")
+    (tmp_path / "sample.toml").write_text(text)
+    with pytest.raises(RecipeError, match="a stage of alexnet has 63 to 256 pixels"):
+        load(tmp_path / "sample.toml")
+
+
+def test_old_keys_are_read(tmp_path: Path) -> None:
+    old = IMAGINE.replace("discriminator", "critic")
+    assert "critic_width" in old
+    (tmp_path / "sample.toml").write_text(old)
+    new = tmp_path / "new" / "sample.toml"
+    new.parent.mkdir()
+    new.write_text(IMAGINE)
+    assert load(tmp_path / "sample.toml") == load(new)
+    dldl = load_recipe(changed(tmp_path, AGE, "mean = 0.2", 'name = "dldl"\ndeviation = 3.0'), AgeRecipe)
+    assert dldl.loss == DistributionLearning(name="dldl", std=3.0)
+    slices = load_recipe(RECIPES / "slices.toml", SliceRecipe)
+    former = slices.model_dump_json().replace("discriminator", "critic")
+    assert "slice_critic_width" in former
+    assert SliceRecipe.model_validate_json(former) == slices

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spiralage import weights
 from spiralage.errors import CheckpointError, ModelFileError
-from spiralage.export.onnx import torch_weights
+from spiralage.export.onnx import age_weights, torch_weights
 from spiralage.files import write_text
 from spiralage.networks.restorers.imagine import ImagineGenerator
 from spiralage.training.checkpoint import save_tensors
@@ -59,7 +59,7 @@ def _rebuild(
     """The recipe of shipped files, and its network with their weights."""
     if entry.kind == "age":
         age = load_recipe(path, AgeRecipe)
-        return age, _filled(build_age_network(age), torch_weights(data[0], "network."), path)
+        return age, _filled(build_age_network(age), age_weights(data[0]), path)
     if entry.kind == "imagine":
         imagine = load_recipe(path, ImagineRecipe)
         generator = ImagineGenerator(imagine.network.width, imagine.network.blocks)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -19,6 +20,7 @@ from spiralage.files import sha256_of, write_bytes, write_text
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
+from spiralage.runtime import Session
 from spiralage.store import INT8
 from spiralage.training.pretrained import learned_from
 from spiralage.training.run import read_record
@@ -35,16 +37,20 @@ LICENCE = "non-commercial research (as the data)"
 
 def age_onnx(network: AgeNetwork) -> bytes:
     """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32."""
-    example = torch.zeros(2, 256, 256, 3, dtype=torch.uint8)
-    return _to_onnx(network, {"crops": example}, ["probabilities"])
+    return _to_onnx(network, {"crops": _noise_crops()}, ["probabilities"])
+
+
+def _noise_crops() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8, generator=generator)
 
 
 def imagine_onnx(imaginer: CropImaginer) -> bytes:
     """An ImagineGAN as ONNX: ``crops``, ``hidden``, ``noise`` → ``pictures`` (N, 256, 256, 3) uint8."""
     example = {
-        "crops": torch.zeros(2, 256, 256, 3, dtype=torch.uint8),
+        "crops": _noise_crops(),
         "hidden": torch.zeros(2, 256, 256, dtype=torch.uint8),
-        "noise": torch.zeros(2, ImagineGenerator.NOISE_CHANNELS, imaginer.size, imaginer.size),
+        "noise": torch.rand(2, ImagineGenerator.NOISE_CHANNELS, imaginer.size, imaginer.size),
     }
     return _to_onnx(imaginer, example, ["pictures"])
 
@@ -105,7 +111,34 @@ def _to_onnx(
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     data: bytes = model.SerializeToString()
+    check_same(data, network, example)
     return data
+
+
+@torch.no_grad()
+def check_same(data: bytes, network: nn.Module, example: Mapping[str, Tensor]) -> None:
+    """Refuse a file that answers with NaN or infinity, or otherwise than the network that it was made of.
+
+    Args:
+        data: the ONNX file.
+        network: in evaluation mode; its answer is a tensor or several.
+        example: what both are asked, by input name.
+
+    Raises:
+        CheckpointError: it does.
+    """
+    answers = network(*example.values())
+    expected = [answers] if isinstance(answers, Tensor) else list(answers)
+    found = Session(data, threads=1).outputs(**{name: value.numpy() for name, value in example.items()})
+    for ours, theirs in zip((answer.numpy() for answer in expected), found, strict=True):
+        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+            raise CheckpointError("the network answers with NaN or infinity and isn't exported; train it again")
+        tolerance = 1 if ours.dtype == np.uint8 else 1e-3 * max(1.0, float(np.abs(ours).max()))
+        difference = float(np.abs(ours.astype(np.float64) - theirs).max())
+        if not difference <= tolerance:
+            raise CheckpointError(
+                f"PyTorch and ONNX Runtime differ by {difference:g}; nothing is exported, report this"
+            )
 
 
 def _strip(model: onnx.ModelProto) -> None:
@@ -133,6 +166,14 @@ def torch_weights(data: bytes, prefix: str = "") -> dict[str, Tensor]:
     }
 
 
+def age_weights(data: bytes) -> dict[str, Tensor]:
+    """The weights inside an exported age network, by the names they have in an ``AgeNetwork``."""
+    named = {
+        name.removeprefix("network."): value for name, value in torch_weights(data).items()
+    }  # as old files call it
+    return {name: value for name, value in named.items() if "." in name}  # the others are the exporter's constants
+
+
 def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     """Put a finished run's network into a weights folder and write it into the manifest.
 
@@ -149,9 +190,12 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
         The files written.
 
     Raises:
-        CheckpointError: the run isn't finished.
+        CheckpointError: the run isn't finished or is damaged, or its network answers with NaN.
     """
     facts = read_record(run)
+    missing = {"recipe", "seed", "commit", "hardware", "minutes"} - facts.keys()
+    if missing:
+        raise CheckpointError(f"{run}: its run.json doesn't tell {', '.join(sorted(missing))}; train it again")
     written = []
     for part, data in _files(run, kind).items():
         full = f"{name}-{part}" if part else name

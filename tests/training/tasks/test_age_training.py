@@ -5,22 +5,27 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import resource
 import shutil
+import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from synthetic import FLOAT32, Kill, KillAt, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row
-from spiralage.errors import CheckpointError, DatasetError, OptionError, SpiralageError
+from spiralage.errors import CheckpointError, DatasetError, OptionError, OutputError, SpiralageError, TrainingError
 from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import CompactNet
-from spiralage.training.checkpoint import load_tensors
+from spiralage.networks.heads import SoftmaxHead
+from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.fabric import make_fabric
 from spiralage.training.loop import batch_at, picture_order
 from spiralage.training.optimisers import set_learning_rate
@@ -289,3 +294,148 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert [rate(constant, step) for step in (0, 1, 3, 4, 99)] == [0.5, 1.0, 2.0, 2.0, 2.0]
     cosine = Optimiser(learning_rate=2.0)
     assert [rate(cosine, step) for step in (0, 50, 100)] == pytest.approx([2.0, 1.0, 0.0])
+
+
+@pytest.mark.usefixtures("save_always")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_stops_the_run(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    loss, asked = AgeNetwork.loss, 0
+
+    def breaks(network: AgeNetwork, pictures: Tensor, ages: Tensor) -> Tensor:
+        nonlocal asked
+        asked += 1
+        return loss(network, pictures, ages) * (value if asked == 7 else 1)
+
+    monkeypatch.setattr(AgeNetwork, "loss", breaks)
+    with pytest.raises(TrainingError, match=f"stopped at step 7: loss is {value}; the last good checkpoint stays"):
+        train(crops, tmp_path / "broken")
+    tensors, meta = load_tensors(tmp_path / "broken" / CHECKPOINT)
+    assert meta["step"] == 6
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+    assert not Run(tmp_path / "broken", age_recipe(), "cpu").is_complete
+    with pytest.raises(CheckpointError):
+        load_age_network(tmp_path / "broken")
+    # The checkpoint is as good as it says: without the fault the run ends as one that never had it.
+    monkeypatch.setattr(AgeNetwork, "loss", loss)
+    assert train(crops, tmp_path / "broken")
+    train(crops, tmp_path / "undisturbed")
+    assert_same_weights(tmp_path / "broken", tmp_path / "undisturbed")
+
+
+@pytest.mark.usefixtures("save_always")
+@pytest.mark.parametrize("step", [5, 12])
+def test_weights_that_are_no_numbers_are_never_saved(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    asked = 0
+
+    def breaks(network: AgeNetwork, settings: Optimiser) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == step:
+            next(network.parameters()).grad.fill_(np.nan)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(age, "clip_gradients", breaks)
+    with pytest.raises(
+        TrainingError, match=f"stopped at step {step}: (network|average).* has values that are no numbers"
+    ):
+        train(crops, tmp_path)
+    assert load_tensors(tmp_path / CHECKPOINT)[1]["step"] == step - 1
+    assert not (tmp_path / WEIGHTS).exists()
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_an_absurd_learning_rate_is_no_complete_run(crops: Crops, tmp_path: Path) -> None:
+    wild = age_recipe(optimiser={"name": "sgd", "learning_rate": 10}, loss={"mean": 1e6, "variance": 1e6})
+    with pytest.raises(TrainingError, match="stopped at step"):
+        train(crops, tmp_path, wild)
+    assert not (tmp_path / WEIGHTS).exists()
+
+
+def steps_in(log: Path) -> list[str]:
+    return [row["step"] for row in csv.DictReader(log.read_text().splitlines())]
+
+
+@pytest.mark.usefixtures("save_always")
+@pytest.mark.parametrize("kills", [(1,), (3,), (5, 6, 7), (4, 12)])
+def test_the_log_has_every_step_once(crops: Crops, tmp_path: Path, kills: tuple[int, ...]) -> None:
+    recipe = age_recipe(validate_every_epochs=0.25)
+    for kill in kills:
+        with pytest.raises(Kill):
+            train(crops, tmp_path, recipe, KillAt(kill))
+        with (tmp_path / "log.csv").open("a") as file:
+            file.write(f"{kill},3,0.1234,9.9\n{kill + 1},3,0.12")  # logged after the last checkpoint, then half a line
+    train(crops, tmp_path, recipe)
+    assert steps_in(tmp_path / "log.csv") == [str(step) for step in range(1, 13)]
+    assert "0.1234" not in (tmp_path / "log.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "junk", "step,seconds,loss", "\0\n\n\n", "step,seconds,loss\nx,1,2\n-4,1,1\n99,1,1\n"]
+)
+def test_a_damaged_log_is_mended(crops: Crops, tmp_path: Path, text: str) -> None:
+    (tmp_path / "log.csv").write_text(text)
+    train(crops, tmp_path, age_recipe(epochs=1))
+    assert steps_in(tmp_path / "log.csv") == ["4"]
+
+
+@pytest.mark.usefixtures("save_always")
+def test_a_full_disk_is_told_and_the_checkpoint_stays(crops: Crops, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(step: int, steps: int, values: dict[str, float]) -> None:
+        if step == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    try:
+        with pytest.raises(OutputError, match=r"checkpoint\.safetensors: can't be written"):
+            train_age(age_recipe(), crops, tmp_path, progress=fill, **FLOAT32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert load_tensors(tmp_path / CHECKPOINT)[1]["step"] == 2
+    assert {path.name for path in tmp_path.iterdir()} <= {CHECKPOINT, "recipe.json", "log.csv", "tensorboard"}
+    assert train(crops, tmp_path)
+
+
+def damage(path: Path, kind: str) -> None:
+    """Spoil a checkpoint."""
+    tensors, meta = load_tensors(path)
+    if kind == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif kind == "no table":
+        save_tensors(path, tensors, [1, 2])  # type: ignore[arg-type]
+    elif kind == "nested":
+        save_file(tensors, path, metadata={"spiralage": "[" * 100_000})
+    elif kind == "groups":
+        save_tensors(path, tensors, meta | {"param_groups": 3})
+    elif kind == "tensors":
+        save_tensors(path, {"network/x": torch.zeros(1)}, meta)
+    else:
+        save_tensors(path, tensors, meta | {kind: "three"})
+
+
+@pytest.mark.parametrize("kind", ["cut", "no table", "nested", "groups", "tensors", "step", "seconds", "commits"])
+def test_a_damaged_checkpoint_is_one_clear_error(crops: Crops, tmp_path: Path, kind: str) -> None:
+    train(crops, tmp_path, minutes=0)
+    damage(tmp_path / CHECKPOINT, kind)
+    with pytest.raises(CheckpointError, match=CHECKPOINT):
+        train(crops, tmp_path)
+
+
+def test_a_head_is_told_of_every_epoch(crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, tuple[int, ...], list[int]]] = []
+
+    def hook(head: SoftmaxHead, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
+        batches = list(seen)
+        features, ages = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        assert not features.requires_grad
+        told.append((len(batches), tuple(features.shape), ages.tolist()))
+
+    monkeypatch.setattr(SoftmaxHead, "after_epoch", hook)
+    train(crops, tmp_path)
+    expected = crops.ages[crops.indices("train")].tolist()
+    assert told == [(4, (16, 16), expected)] * 3

@@ -6,14 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spiralage.networks.restorers.norm import InstanceNorm
 from spiralage.types import CROP_SIZE
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """Instance norm that takes maps of one pixel too, whose standard deviation is 0: the thinnest slices have such."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x - x if x.shape[2:] == (1, 1) else super().forward(x)  # PyTorch refuses them
 
 
 class DilatedBlock(nn.Module):

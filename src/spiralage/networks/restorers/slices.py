@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spiralage.networks.restorers.imagine import DilatedBlock, InstanceNorm
+from spiralage.networks.restorers.imagine import DilatedBlock
+from spiralage.networks.restorers.norm import InstanceNorm, instance_norm
 from spiralage.occlusion.window import Window
 from spiralage.restoration.spiral import Step, grow
 
@@ -73,8 +74,7 @@ def spade(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """
     size = x.shape[2:]
     gamma, beta = (F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in (gamma, beta))
-    normed: Tensor = InstanceNorm(x.shape[1])(x)
-    return normed * (1 + gamma) + beta
+    return instance_norm(x) * (1 + gamma) + beta
 
 
 class StyleEncoder(nn.Module):

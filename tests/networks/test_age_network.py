@@ -1,0 +1,92 @@
+"""Age networks: whatever the three parts are, and files from before they were apart."""
+
+from __future__ import annotations
+
+import copy
+from typing import get_args
+
+import pytest
+import torch
+from synthetic import age_network
+from torch import Tensor
+
+from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import SMALLEST, BackboneName, CompactNet, make_backbone
+from spiralage.networks.heads import HeadName, make_head
+from spiralage.networks.views import CentredSquare
+from spiralage.training.optimisers import make_average
+
+BACKBONES: tuple[BackboneName, ...] = get_args(BackboneName)
+LAST: dict[BackboneName, dict[str, str]] = {  # a name today → the name in files from before
+    "alexnet": {"head.logits": "backbone.21"},
+    "compact": {"head.logits": "backbone.head.2", "backbone.norm": "backbone.head.0"},
+    "mobilenet": {"head.logits": "backbone.19"},
+    "vgg16": {"head.logits": "backbone.9"},
+    "vgg16-bn": {"head.logits": "backbone.9"},
+}
+
+
+def network_of(name: BackboneName, seed: int = 0) -> AgeNetwork:
+    torch.manual_seed(seed)
+    return age_network(make_backbone(name, 0.5, 4), crop=256, pool=4).eval()
+
+
+def as_before(tensors: dict[str, Tensor], name: BackboneName) -> dict[str, Tensor]:
+    """The tensors under their old names."""
+    for new, old in LAST[name].items():
+        tensors = {key.replace(f"{new}.", f"{old}."): value for key, value in tensors.items()}
+    assert not any(key.startswith("head.") for key in tensors)
+    return tensors
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["compact", "mobilenet", "vgg16-bn"])
+def test_any_backbone_takes_any_head(name: BackboneName) -> None:
+    backbone, crops = make_backbone(name, 0.5, 4), torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
+    for head in get_args(HeadName):
+        network = AgeNetwork(CentredSquare(crop=256, pool=8), backbone, make_head(head, backbone.width)).eval()
+        pictures = network.views(crops)
+        assert network.features(pictures).shape == (2, backbone.width)
+        torch.testing.assert_close(network(crops), network.head.probabilities(network.features(pictures)))
+        assert network.loss(pictures, torch.tensor([3, 40])).ndim == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", BACKBONES)
+def test_the_smallest_picture_is_taken(name: BackboneName) -> None:
+    with torch.device("meta"):  # shapes alone
+        backbone = make_backbone(name, 0.5, 4).eval()
+        assert backbone(torch.rand(1, 3, SMALLEST[name], SMALLEST[name])).shape == (1, backbone.width)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_old_names_are_read(name: BackboneName) -> None:
+    with torch.device("meta"):
+        network = network_of(name)
+        average = make_average(network, 0.5)  # as in a checkpoint of an interrupted training
+    old = as_before(network.state_dict(), name)
+    network.load_state_dict(old, assign=True)
+    average.load_state_dict(
+        {f"module.{key}": value for key, value in old.items()} | {"n_averaged": torch.tensor(7)}, assign=True
+    )
+
+
+def test_old_names_keep_their_values() -> None:
+    before, after = network_of("compact", 1), network_of("compact", 2)
+    after.load_state_dict(as_before(before.state_dict(), "compact"))
+    assert all(torch.equal(value, before.state_dict()[key]) for key, value in after.state_dict().items())
+
+
+def test_other_names_are_refused() -> None:
+    network = network_of("compact")
+    for extra in ("head.logits.scale", "backbone.head.1.weight", "nothing"):
+        with pytest.raises(RuntimeError, match="Unexpected key"):
+            network.load_state_dict(network.state_dict() | {extra: torch.zeros(1)})
+
+
+def test_a_copy_reads_old_names_too() -> None:
+    network = network_of("compact", 1)
+    twin = copy.deepcopy(network_of("compact", 2))
+    twin.load_state_dict(as_before(network.state_dict(), "compact"))
+    assert isinstance(twin.backbone, CompactNet)
+    assert torch.equal(twin.backbone.norm.weight, network.state_dict()["backbone.norm.weight"])
