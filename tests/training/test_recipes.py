@@ -388,15 +388,15 @@ def test_an_absurd_learning_rate_is_one_clear_error(tmp_path: Path, value: str) 
 @pytest.mark.parametrize(
     "text",
     [
-        "a = " + "[" * 100_000,
-        "a = " + "[" * 100_000 + "]" * 100_000,
-        "a = " + "{a = " * 50_000 + "1" + "}" * 50_000,
-        ".".join("a" * 20_000) + " = 1",
-        "[" + ".".join("a" * 20_000) + "]",
-        "a = 1\n" * 500_000,
+        "a = " + "[" * 10_000,
+        "a = " + "[" * 8_000 + "]" * 8_000,
+        "a = " + "{a = " * 2_500 + "1" + "}" * 2_500,
+        ".".join("a" * 4_000) + " = 1",
+        "[" + ".".join("a" * 4_000) + "]",
+        ".".join("a" * 200_000) + " = 1",
         "# " + "x" * (2 << 20),
     ],
-    ids=["open", "arrays", "tables", "dotted", "table names", "repeated", "large"],
+    ids=["open", "arrays", "tables", "dotted", "table names", "endless key", "large"],
 )
 def test_a_hostile_file_is_one_clear_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "hostile.toml"
