@@ -20,7 +20,8 @@ def test_only_auto_asks_the_processor(monkeypatch: pytest.MonkeyPatch, computes:
 
     def dtype(precision: Precision) -> torch.dtype:
         with make_fabric("cpu", precision=precision).autocast():
-            return torch.nn.Linear(2, 2)(torch.zeros(1, 2)).dtype
+            answer: torch.Tensor = torch.nn.Linear(2, 2)(torch.zeros(1, 2))
+            return answer.dtype
 
     assert dtype("32-true") == torch.float32
     assert dtype("bf16-mixed") == torch.bfloat16
