@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from spiralage.networks.restorers.discriminators import DenseDiscriminator, PatchDiscriminator
 from spiralage.training.losses import (
     adversarial_loss,
+    discrimination_loss,
     gram,
     hue_color_loss,
     perceptual_loss,
@@ -115,3 +117,18 @@ def test_the_gradient_of_style_loss_is_right() -> None:
     real = [torch.randn(1, 2, 3, 3, dtype=torch.float64) + 1]
     generated = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert gradcheck(lambda x: style_loss([x], real), (generated,))
+
+
+@torch.no_grad()
+def test_one_call_for_real_and_generated_has_the_loss_of_two() -> None:
+    torch.manual_seed(0)
+    whole, patch = DenseDiscriminator(8, 4).eval(), PatchDiscriminator(8).eval()
+    real, generated, visible = (torch.rand(3, 3, 64, 64) for _ in range(3))
+    found = discrimination_loss(whole(torch.cat([real, generated])))
+    expected = (adversarial_loss(whole(real), real=True) + adversarial_loss(whole(generated), real=False)) / 2
+    torch.testing.assert_close(found, expected)
+    found = discrimination_loss(patch(torch.cat([real, generated]), torch.cat([visible] * 2)))
+    expected = adversarial_loss(patch(real, visible), real=True) + adversarial_loss(
+        patch(generated, visible), real=False
+    )
+    torch.testing.assert_close(found, expected / 2)

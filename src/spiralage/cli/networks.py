@@ -29,7 +29,7 @@ def export(
 ) -> None:
     """Put a finished run's network into the weights folder, pinned by its SHA-256.
 
-    The int8 twin of what it replaces is deleted.
+    The int8 variant of what it replaces is deleted.
     """
     need_train_extra()
     from spiralage.export.onnx import export_run
@@ -42,12 +42,12 @@ def quantise(
     crops: CropsFolder = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = WEIGHTS_FOLDER,
 ) -> None:
-    """Put int8 twins of the shipped networks that restore into the weights folder, for the engine openvino-int8."""
+    """Put int8 variants of the shipped networks that restore into the weights folder, for the engine openvino-int8."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
-    from spiralage.export.quantise import quantise as write_twins
+    from spiralage.export.quantise import quantise as write_variants
 
-    for path in write_twins(Crops(crops or CACHE / "utkface"), output):
+    for path in write_variants(Crops(crops or CACHE / "utkface"), output):
         say(str(path))
 
 

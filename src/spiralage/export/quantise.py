@@ -1,4 +1,4 @@
-"""``spiralage quantise``: the shipped networks that restore → twins in int8, beside them in ``weights/``.
+"""``spiralage quantise``: the shipped networks that restore → variants in int8, beside them in ``weights/``.
 
 Weights and activations are rounded to 8 bits by scales that are found on faces whose restoration is watched (static
 quantisation). What touches a picture isn't rounded: its few channels cost little, and its rounding shows most.
@@ -31,7 +31,7 @@ from spiralage.store import INT8
 from spiralage.types import Floats, Mask, Pixels
 
 NETWORKS = ("imagine", "slices-paint")
-"""The shipped networks that get a twin."""
+"""The shipped networks that get an int8 variant."""
 CONVOLUTIONS = ["Conv", "ConvTranspose"]
 FEW = 8
 """A convolution with fewer channels on either side touches a picture."""
@@ -48,7 +48,7 @@ class _Seen(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no 
 
 
 def to_int8(model: bytes, inputs: Sequence[Inputs]) -> bytes:
-    """An ONNX model with its wide convolutions in int8; inputs, outputs and notes stay as they are.
+    """An ONNX model with its wide convolutions in int8; inputs, outputs and metadata stay as they are.
 
     Args:
         model: the bytes of a float32 ONNX file.
@@ -130,9 +130,9 @@ def watch(faces: Pixels, seed: int = 0) -> dict[str, list[Inputs]]:
 
 
 def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
-    """Write the int8 twins of the shipped ImagineGAN and slice network, ``NAME-int8``, and enter them in the manifest.
+    """Write int8 variants of the shipped ImagineGAN and slice network, ``NAME-int8``, and enter them in the manifest.
 
-    A twin's entry tells where the network itself comes from.
+    A variant's entry tells where the network itself comes from.
 
     Args:
         crops: aligned crops; training faces, evenly spread, are taken.

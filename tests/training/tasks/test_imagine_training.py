@@ -13,7 +13,7 @@ from synthetic import FLOAT32, Kill, KillAt, age_recipe, imagine_recipe, use_tin
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, TrainingError
 from spiralage.networks.features import age_features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
@@ -191,3 +191,27 @@ def test_equal_pictures_lose_nothing_but_the_critics_doubt() -> None:
         {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
     )
     assert losses["adversarial"] > 0
+
+
+@pytest.mark.usefixtures("save_always")
+@pytest.mark.parametrize("name", ["discriminator_loss", "losses"])
+def test_a_loss_that_is_no_number_stops_the_run(
+    folders: tuple[Crops, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ask, asked = getattr(imagine._Round, name), 0
+
+    def breaks(played: imagine._Round) -> Tensor | dict[str, Tensor]:
+        nonlocal asked
+        asked += 1
+        found: Tensor | dict[str, Tensor] = ask(played)
+        if asked < 4:
+            return found
+        return found * torch.nan if isinstance(found, Tensor) else found | {"l1": found["l1"] * torch.inf}
+
+    monkeypatch.setattr(imagine._Round, name, breaks)
+    with pytest.raises(TrainingError, match=r"stopped at step 4: (discriminator is nan|l1 is inf)"):
+        train(folders, tmp_path)
+    tensors, meta = load_tensors(tmp_path / CHECKPOINT)
+    assert meta["step"] == 3
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+    assert not (tmp_path / WEIGHTS).exists()
