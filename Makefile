@@ -1,11 +1,11 @@
-# make demo · make test · make lint · make bench
+# make demo · make test · make lint · make bench · make mutants
 # Two environments, so that the demo shows what a user installs: .venv has no PyTorch, .venv-dev has all.
 
 PYTHON ?= python3
 VENV   ?= .venv
 DEV    ?= .venv-dev
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench mutants clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/spiralage demo --output demo
@@ -23,6 +23,10 @@ lint: $(DEV)/.installed
 
 bench: $(DEV)/.installed
 	$(DEV)/bin/python benchmarks/spiral.py
+	$(DEV)/bin/python benchmarks/photos.py
+
+mutants: $(DEV)/.installed
+	$(DEV)/bin/python benchmarks/mutants.py
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -109,7 +109,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path, face_file: Path, caps
     assert run(face_file, tmp_path / "out.png", "--occlusion", tmp_path / "missing.png") == 1
     assert "missing.png: no such file" in complaint(capsys)
     assert run(face_file, tmp_path / "out.png", "--occlusion", "scraf") == 1
-    assert "--occlusion scraf: no such occluder; give paper, random-window, " in complaint(capsys)
+    assert "--occlusion scraf: no such occluder; give random-window, paper, " in complaint(capsys)
     assert not (tmp_path / "out.png").exists()
 
 

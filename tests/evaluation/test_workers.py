@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spiralage.errors import SpiralageError
+from spiralage.errors import WorkerError
 from spiralage.evaluation.workers import share
 
 PATIENCE_S = 60
@@ -67,7 +67,7 @@ def test_a_failed_task_is_raised(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 def test_a_killed_process_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(SpiralageError, match=r"was killed, .* with fewer --workers"):
+    with pytest.raises(WorkerError, match=r"was killed, .* with fewer --workers"):
         list(share(die, [tmp_path / "a", tmp_path / "b"], 2))
 
 

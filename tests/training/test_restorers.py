@@ -13,15 +13,16 @@ from synthetic import drawn_crop
 
 from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
-from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
+from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, largest_window, margin_mask
 from spiralage.restoration import slice_generator
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.store import StoredFile
+from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Precision, make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
-from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
+from spiralage.training.tasks.imagine import load_imaginer, mirror_some
 from spiralage.training.tasks.slices import load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
 
@@ -209,9 +210,10 @@ def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: 
     imaginer = load_imaginer(runs / recipe.imagine)[1]
     batch = make_batch(crops, recipe, step, imaginer, make_fabric("cpu", precision=precision))
     rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
-    mirrored, window = mirror_some(crops, rng), draw_window(recipe.windows, rng)
+    mirrored, hidden = mirror_some(crops, rng), draw_cover(recipe.windows, rng).mask
     noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))
-    hidden = margin_mask(window)
+    window = largest_window(hidden)
+    assert window is not None
     covered = torch.from_numpy(np.where(hidden[..., None], np.uint8(0), mirrored))
     imagined = imaginer(covered, torch.from_numpy(np.stack([hidden] * 4).astype(np.uint8)), noise).numpy()
     filled = np.where(hidden[..., None], imagined, mirrored)

@@ -6,14 +6,14 @@ import ctypes
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from typing import TypeVar
 
-from spiralage.errors import SpiralageError
+from spiralage.errors import WorkerError
+from spiralage.workers import end_with_parent
 
 Task = TypeVar("Task")
 
@@ -36,7 +36,7 @@ def share(
         prepare: called once in each of them, as ``work`` is.
 
     Raises:
-        SpiralageError: a process was killed.
+        WorkerError: a process was killed.
         Exception: what ``work`` raised.
     """
     before = set(active_children())
@@ -46,7 +46,7 @@ def share(
             future.result()
             yield
     except BrokenProcessPool as error:
-        raise SpiralageError(
+        raise WorkerError(
             "a process that shared the work was killed, perhaps for want of memory; the same command goes on, "
             "with fewer --workers"
         ) from error
@@ -62,28 +62,10 @@ def share(
 
 def _begin(parent: int, prepare: Callable[[], object] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all: the parent ends us
-    die_with_parent(parent)
-    if prepare is not None:
-        prepare()
-
-
-def die_with_parent(parent: int) -> None:
-    """End this process as soon as its parent is gone, even if it is killed.
-
-    Linux does so by itself, whatever this process is busy with; elsewhere, and for safety there, a thread waits.
-
-    Args:
-        parent: the process id that the parent had when it started this one.
-    """
-    if sys.platform == "linux":
+    if sys.platform == "linux":  # by itself, whatever this process is busy with
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before that
             os._exit(1)
-    threading.Thread(target=_wait_and_exit, daemon=True).start()
-
-
-def _wait_and_exit() -> None:
-    started_by = parent_process()
-    if started_by is not None:
-        started_by.join()
-        os._exit(1)
+    end_with_parent()
+    if prepare is not None:
+        prepare()

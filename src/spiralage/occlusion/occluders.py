@@ -117,13 +117,14 @@ def sunglasses(landmarks: Doubles, rng: np.random.Generator) -> Cover:
 
 
 OCCLUDERS: dict[OccluderName, Occluder] = {
-    "paper": paper,
     "random-window": random_window_cover,
+    "paper": paper,
     "edge": edge,
     "surgical-mask": surgical_mask,
     "scarf": scarf,
     "sunglasses": sunglasses,
 }
+"""Trainings draw kinds in this order: a new one comes last, or a training that is resumed would draw others."""
 
 
 def cover_face(face: AlignedFace, name: OccluderName, *, seed: int = 0) -> Cover:

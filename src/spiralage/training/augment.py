@@ -54,7 +54,7 @@ def compress_some(crops: Pixels, probability: float) -> Pixels:
     return out
 
 
-def cover_some(pictures: Tensor, views: CentredSquare, share: float) -> Tensor:
+def cover_some(pictures: Tensor, views: CentredSquare, share: float, covered: Tensor | None = None) -> Tensor:
     """Put the paper's mask, filled with 0, on a share of the pictures.
 
     After all augmentation: as in a test, hidden pixels are exactly 0 and the window is where it always is,
@@ -63,10 +63,14 @@ def cover_some(pictures: Tensor, views: CentredSquare, share: float) -> Tensor:
     Args:
         pictures: (N, 3, S, S) float in [0, 1], what the views showed.
         views: what they are of the crops.
-        share: the part of the pictures that is masked.
+        share: the part of the pictures that is masked, of those that have no other occluder.
+        covered: (N,) bool, which have one.
     """
     if share == 0:
         return pictures
     seen = views.shrunk(torch.from_numpy(~margin_mask(PAPER_WINDOW)).float(), pictures.shape[-1])  # (1, 1, S, S)
-    chosen = (torch.rand(len(pictures)) < share).to(pictures.device)
+    chosen = torch.rand(len(pictures)) < share
+    if covered is not None:
+        chosen &= ~covered
+    chosen = chosen.to(pictures.device)
     return torch.where(chosen[:, None, None, None], pictures * seen.to(pictures.device), pictures)

@@ -6,7 +6,18 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import RecipeError
@@ -177,8 +188,8 @@ class AgeRecipe(TrainingRecipe):
 
     start: Name | None = Field(default=None, description="name of the recipe whose trained weights it starts from")
     pretrained: Literal["faceres-deep"] | None = Field(default=None, description="published weights to start from")
-    masked: float = Field(
-        default=0.0, ge=0, le=1, description="share of pictures under the paper's mask, filled with 0"
+    occluders: dict[OccluderName, Share] = Field(
+        default_factory=dict, description="share of pictures under each; the paper's mask, filled with 0, or drawn ones"
     )
     pretraining: tuple[Pretraining, ...] = ()
     also: tuple[DatasetName, ...] = Field(default=(), description="sets that are learned from beside data, as one")
@@ -188,6 +199,33 @@ class AgeRecipe(TrainingRecipe):
     loss: AgeLossRecipe = MeanVariance()
     stages: tuple[Stage, ...] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def masked(self) -> float:
+        """The share of pictures under the paper's mask."""
+        return self.occluders.get("paper", 0.0)
+
+    @property
+    def drawn(self) -> dict[OccluderName, float]:
+        """The shares of all other occluders."""
+        return {name: share for name, share in self.occluders.items() if name != "paper"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_present_keys(cls, values: Any) -> Any:
+        """Recipes of former versions say masked for the paper's mask's share."""
+        if not isinstance(values, dict) or "masked" not in values:
+            return values
+        if "occluders" in values:
+            raise ValueError("masked is the paper's share in occluders; give one of the two")
+        rest = {name: value for name, value in values.items() if name != "masked"}
+        return rest | ({"occluders": {"paper": values["masked"]}} if values["masked"] else {})
+
+    @model_validator(mode="after")
+    def _covers_each_picture_once(self) -> AgeRecipe:
+        if sum(self.occluders.values()) > 1:
+            raise ValueError("the shares of occluders are parts of the pictures: together 1 at most")
+        return self
 
     @property
     def sets(self) -> tuple[DatasetName, ...]:
@@ -239,18 +277,26 @@ class ImagineWeights(_Strict):
     l1: Weight = 0.0
 
 
-class Windows(_Strict):
-    """How often each kind of window is drawn in training; shares are normalised."""
+def _present_names(shares: Any) -> Any:
+    """Recipes of former versions call random-window random, and have all three windows if they name some."""
+    if not isinstance(shares, dict) or "random" not in shares:
+        return shares
+    former = {"random": 0.5, "paper": 0.3, "edge": 0.2} | shares
+    return {"random-window" if name == "random" else name: share for name, share in former.items()}
 
-    random: Weight = Field(default=0.5, description="128×128 anywhere in the frame")
-    paper: Weight = Field(default=0.3, description="the paper's mask")
-    edge: Weight = Field(default=0.2, description="all but a rectangle at the frame's edge")
 
-    @model_validator(mode="after")
-    def _has_a_share(self) -> Windows:
-        if self.random + self.paper + self.edge == 0:
-            raise ValueError("at least one share must be above 0")
-        return self
+def _some_share(shares: dict[OccluderName, float]) -> dict[OccluderName, float]:
+    if sum(shares.values()) == 0:
+        raise ValueError("at least one share must be above 0")
+    return shares
+
+
+Windows = Annotated[dict[OccluderName, Weight], BeforeValidator(_present_names), AfterValidator(_some_share)]
+"""How often each occluder hides the rest of a face in training; shares are normalised."""
+
+
+def _windows() -> dict[OccluderName, float]:
+    return {"random-window": 0.5, "paper": 0.3, "edge": 0.2}
 
 
 class ImagineRecipe(TrainingRecipe):
@@ -262,7 +308,7 @@ class ImagineRecipe(TrainingRecipe):
     generator: Optimiser
     discriminator: Optimiser = _formerly("discriminator", "critic")
     loss: ImagineWeights = ImagineWeights()
-    windows: Windows = Windows()
+    windows: Windows = Field(default_factory=_windows)
 
 
 class SliceNetworkRecipe(_Strict):
@@ -306,7 +352,7 @@ class SliceRecipe(TrainingRecipe):
     generator: Optimiser
     discriminator: Optimiser = _formerly("discriminator", "critic")
     loss: SliceWeights = SliceWeights()
-    windows: Windows = Windows()
+    windows: Windows = Field(default_factory=_windows)
 
     @model_validator(mode="after")
     def _has_what_it_weighs(self) -> SliceRecipe:

@@ -16,16 +16,14 @@ from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, TrainingError
 from spiralage.networks.features import age_features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
-from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.adversarial import weigh
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.fabric import make_fabric
-from spiralage.training.recipes import ImagineRecipe, Windows
+from spiralage.training.recipes import ImagineRecipe
 from spiralage.training.run import CHECKPOINT, WEIGHTS, Run
 from spiralage.training.tasks import imagine
 from spiralage.training.tasks.age import build_age_network, train_age
 from spiralage.training.tasks.imagine import (
-    draw_windows,
     generator_losses,
     load_imaginer,
     make_batch,
@@ -137,28 +135,6 @@ def test_only_the_training_split_is_seen(
     monkeypatch.setattr(Crops, "take", noting)
     train(folders, tmp_path)
     assert seen == set(folders[0].indices("train").tolist())
-
-
-def test_windows_are_drawn_by_their_shares() -> None:
-    def paper_share(shares: Windows, count: int = 600) -> float:
-        masks = draw_windows(count, shares, np.random.default_rng(0))
-        assert masks.shape == (count, 256, 256)
-        assert masks.dtype == np.bool_
-        return float((masks == margin_mask(PAPER_WINDOW)).all(axis=(1, 2)).mean())
-
-    assert paper_share(Windows(random=0, paper=1, edge=0), 20) == 1
-    assert paper_share(Windows(random=1, paper=0, edge=1), 50) == 0
-    assert paper_share(Windows(random=2, paper=1, edge=1)) == pytest.approx(0.25, abs=0.06)
-
-
-def test_each_kind_of_window_is_what_it_says() -> None:
-    rng = np.random.default_rng(0)
-    for mask in draw_windows(40, Windows(random=1, paper=0, edge=0), rng):
-        rows, columns = np.nonzero(~mask)
-        assert [int(np.ptp(rows)), int(np.ptp(columns)), len(rows)] == [127, 127, 128 * 128]
-    for mask in draw_windows(40, Windows(random=0, paper=0, edge=1), rng):
-        assert 8 / 256 <= mask.mean() <= 0.5
-        assert (mask.all(axis=0) | ~mask.any(axis=0)).all() or (mask.all(axis=1) | ~mask.any(axis=1)).all()
 
 
 def test_a_batch_is_a_function_of_seed_and_step(folders: tuple[Crops, Path]) -> None:

@@ -27,6 +27,7 @@ from spiralage.networks.heads import make_head
 from spiralage.networks.views import CentredSquare
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import compress_some, cover_some, make_augmentation
+from spiralage.training.covers import cover_faces
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.loop import (
     Progress,
@@ -150,16 +151,21 @@ def train_age(
     start = resume(run, parts, optimisers, facts)
     network.train()
     mae = math.nan  # measured at the last step at the latest
+    of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
 
     for step in range(start, steps):
         phase, within = phase_at(phases, step)
         seed_step(recipe.seed, step, fabric.global_rank)
         set_learning_rate(optimiser, recipe.optimiser, within, phase.steps)
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
-        faces = torch.from_numpy(compress_some(phase.crops.take(chosen), recipe.augmentation.jpeg)).to(fabric.device)
+        # A generator of its own: a recipe without drawn occluders repeats what it did before there were any.
+        rng = np.random.default_rng((recipe.seed, step, fabric.global_rank))
+        covered, has_one = cover_faces(phase.crops.take(chosen), recipe.drawn, rng)
+        faces = torch.from_numpy(compress_some(covered, recipe.augmentation.jpeg)).to(fabric.device)
         size = size_at(recipe, within / phase.steps)
         pictures = augment(network.views(faces, size=size, place=network.views.random_place()))  # (N, 3, size, size)
-        pictures = cover_some(pictures, network.views, recipe.masked).contiguous(memory_format=torch.channels_last)
+        pictures = cover_some(pictures, network.views, of_the_rest, torch.from_numpy(has_one))
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
         with fabric.autocast():
             loss = model.loss(pictures, ages)

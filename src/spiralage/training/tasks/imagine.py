@@ -15,27 +15,15 @@ from spiralage.datasets.crops import Crops
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
-from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.training.adversarial import train_adversarially
+from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
 from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
-from spiralage.training.recipes import ImagineRecipe, Windows
+from spiralage.training.recipes import ImagineRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.types import Mask, Pixels
-
-
-def draw_windows(count: int, shares: Windows, rng: np.random.Generator) -> Mask:
-    """Margin masks of random windows, (count, 256, 256) bool, kinds drawn by their shares."""
-    return np.stack([margin_mask(draw_window(shares, rng)) for _ in range(count)])
-
-
-def draw_window(shares: Windows, rng: np.random.Generator) -> Window:
-    """A random window of the 256×256 crop, its kind drawn by its share."""
-    weights = np.array([shares.random, shares.paper, shares.edge])
-    kind = rng.choice(3, p=weights / weights.sum())
-    return (random_window(rng), PAPER_WINDOW, edge_window(rng))[kind]
+from spiralage.types import Pixels
 
 
 def mirror_some(pictures: Pixels, rng: np.random.Generator) -> Pixels:
@@ -112,10 +100,10 @@ class _Round:
 
 
 def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
-    """Real pictures, visible pictures and margin masks at the generator's size; half are mirrored."""
+    """Real pictures, visible pictures and masks at the generator's size; half are mirrored."""
     rng = np.random.default_rng((recipe.seed, step))
     crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
-    hidden = torch.from_numpy(draw_windows(len(pictures), recipe.windows, rng)).to(fabric.device)
+    hidden = torch.from_numpy(draw_masks(len(pictures), recipe.windows, rng)).to(fabric.device)
     size = recipe.network.size
     real, _ = at_size(crops, torch.zeros_like(hidden), size)
     visible, small_hidden = at_size(crops, hidden, size)

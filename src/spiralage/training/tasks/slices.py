@@ -18,16 +18,17 @@ from spiralage.networks.features import STYLE_BLOCK, Features, style_layers
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
-from spiralage.occlusion.window import Window, margin_mask
+from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step
 from spiralage.training.adversarial import train_adversarially
+from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
 from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss, style_loss
 from spiralage.training.recipes import SliceRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.training.tasks.imagine import draw_window, load_imaginer, mirror_some
+from spiralage.training.tasks.imagine import load_imaginer, mirror_some
 from spiralage.types import Pixels
 
 
@@ -62,8 +63,10 @@ def make_batch(pictures: Pixels, recipe: SliceRecipe, step: int, imaginer: CropI
     """A step's pictures, half of them mirrored, its window, and what is imagined around it."""
     rng = np.random.default_rng((recipe.seed, step))
     crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
-    window, size = draw_window(recipe.windows, rng), recipe.network.size
-    hidden = torch.from_numpy(margin_mask(window).astype(np.uint8)).to(fabric.device)
+    mask, size = draw_cover(recipe.windows, rng).mask, recipe.network.size
+    window = largest_window(mask)
+    assert window is not None  # no occluder hides all
+    hidden = torch.from_numpy(mask.astype(np.uint8)).to(fabric.device)
     noise = torch.from_numpy(rng.random((len(crops), 3, imaginer.size, imaginer.size), np.float32)).to(fabric.device)
     with torch.no_grad(), fabric.autocast():
         imagined = imaginer(crops * (1 - hidden[:, :, None]), hidden.expand(len(crops), -1, -1), noise)
