@@ -16,9 +16,11 @@ from spiralage.datasets.crops import Crops, Indices
 from spiralage.evaluation import conditions
 from spiralage.evaluation.conditions import Condition, all_conditions, pictures_under, prepared_conditions
 from spiralage.evaluation.results import ConditionKey
+from spiralage.occlusion.mean_shape import mean_landmarks
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.baselines import mean_face
-from spiralage.restoration.restore import RESTORERS
+from spiralage.restoration.restore import RESTORERS, make_restorer
 from spiralage.types import Mask, Pixels
 
 HIDDEN = paper_mask().mask
@@ -152,6 +154,57 @@ def test_int8_variants_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
         entries = shipped | {name: replace(shipped[name], sha256="0" * 64)}
         monkeypatch.setattr(conditions, "weights", SimpleNamespace(manifest=lambda entries=entries: entries))
         assert (spiral.version != before) == matters, name
+
+
+def test_engines_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same files may give other pictures on another engine: what one made is not to be taken for the other's."""
+    versions: dict[str, str] = {}
+    for engine in ("onnxruntime", "openvino", "openvino-bf16"):
+        monkeypatch.setenv("SPIRALAGE_ENGINE", engine)
+        versions[engine] = Condition("restored", Painted("a"), "paper").version
+    assert len(set(versions.values())) == 3
+
+
+def test_occluders_are_known_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (Condition("covered", None, name) for name in ("scarf", "sunglasses"))
+    assert one.version != other.version
+    assert Condition("original").version == ""
+    before = one.version
+    drawn = {**OCCLUDERS, "scarf": OCCLUDERS["sunglasses"]}
+    monkeypatch.setattr(conditions, "OCCLUDERS", drawn)
+    assert one.version != before  # another drawing: pictures are made anew
+    assert one.version == other.version
+
+
+@pytest.mark.parametrize("name", ["scarf", "random-window"])
+def test_a_pictures_cover_depends_on_its_position_alone(crops: Crops, name: OccluderName) -> None:
+    covered = Condition("covered", None, name)
+    everything = covered.apply(crops.take(np.arange(12)), np.arange(12))
+    some = np.array([7, 0])
+    np.testing.assert_array_equal(covered.apply(crops.take(some), some), everything[some])
+    cover = OCCLUDERS[name](mean_landmarks(), np.random.default_rng(7))
+    np.testing.assert_array_equal(everything[7], cover.over(crops.take(some)[0]))
+    blank = Condition("masked", make_restorer("none"), name).apply(crops.take(some), some)
+    np.testing.assert_array_equal(blank[0], np.where(cover.mask[..., None], 0, crops.take(some)[0]))
+
+
+def test_landmarks_move_the_cover(crops: Crops) -> None:
+    one = crops.take(FIRST)
+    moved = (mean_landmarks() + (0, -20))[None]
+    there = Condition("covered", None, "sunglasses").apply(one, FIRST, moved)
+    expected = OCCLUDERS["sunglasses"](moved[0], np.random.default_rng(0)).over(one[0])
+    np.testing.assert_array_equal(there[0], expected)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an array", None])
+def test_damaged_pictures_are_made_anew(tmp_path: Path, data: bytes | None) -> None:
+    crops = write_shard(tmp_path / "crops", people()[:1], [drawn_crop(30, np.random.default_rng(0))])
+    masked = Condition("masked", make_restorer("none"), "paper")
+    (before,) = (np.array(one) for one in prepared_conditions(crops, [masked]))
+    (path,) = (crops.folder / "conditions").iterdir()
+    np.save(path, before[:0]) if data is None else path.write_bytes(data)
+    (after,) = prepared_conditions(crops, [masked])
+    np.testing.assert_array_equal(after, before)
 
 
 class Painted:

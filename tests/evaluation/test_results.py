@@ -46,6 +46,15 @@ def test_what_is_written_is_read_in_full(tmp_path: Path) -> None:
     assert dict(zip(header, first, strict=True))["coverage90"] == ""
 
 
+def test_a_table_is_the_same_bytes_on_every_system(tmp_path: Path) -> None:
+    rows = [ROW.model_copy(update={"hardware": "one\r\ntwo\rthree\nfour", "network": "größer →"})]
+    write_rows(tmp_path / "t.csv", HoldoutRow, rows)
+    assert read_rows(tmp_path / "t.csv", HoldoutRow) == rows
+    written = (tmp_path / "t.csv").read_bytes()
+    assert written.count(b"\r") == 2  # those of the cell: lines end in a bare newline
+    assert "größer →".encode() in written
+
+
 def test_an_empty_table_has_a_header(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.csv", HoldoutRow, [])
     assert read_rows(tmp_path / "t.csv", HoldoutRow) == []

@@ -294,7 +294,8 @@ def read_lines(path: Path) -> Iterator[dict[str, str]]:
         InputError: it can't be read, isn't UTF-8, or a line has cells that no column names.
     """
     try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""), strict=True))
+        with path.open(newline="", encoding="utf-8") as file:  # a cell may hold a line break
+            lines = list(csv.DictReader(file, strict=True))
     except OSError as error:
         raise InputError(
             f"{path}: can't be read ({error.strerror}); measure it first, or name another folder"
