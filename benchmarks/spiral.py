@@ -79,17 +79,17 @@ def discard(computed: Tensor) -> None:
 
 def one_by_one(restorer: Restorer) -> Fill:
     """A restorer that is asked about one picture at a time."""
-    return lambda crops, hidden: np.concatenate(
-        [fill_hidden(restorer, crops[i : i + 1], hidden[i : i + 1]) for i in range(len(crops))]
+    return lambda crops, mask: np.concatenate(
+        [fill_hidden(restorer, crops[i : i + 1], mask[i : i + 1]) for i in range(len(crops))]
     )
 
 
 def together(restorer: Restorer, under: Callable[[], AbstractContextManager[object]] = nullcontext) -> Fill:
     """A restorer that is asked about all pictures at once."""
 
-    def fill(crops: Pixels, hidden: Mask) -> Pixels:
+    def fill(crops: Pixels, mask: Mask) -> Pixels:
         with under():
-            return fill_hidden(restorer, crops, hidden)
+            return fill_hidden(restorer, crops, mask)
 
     return fill
 
@@ -123,30 +123,30 @@ def pictures(count: int) -> tuple[Pixels, Mask]:
     return crops, np.broadcast_to(paper_mask().mask, crops.shape[:3])
 
 
-def measure(ways: dict[str, Fill], crops: Pixels, hidden: Mask, rounds: int) -> dict[str, list[float]]:
+def measure(ways: dict[str, Fill], crops: Pixels, mask: Mask, rounds: int) -> dict[str, list[float]]:
     """Seconds of every way in every round; each is warmed up once."""
     for fill in ways.values():
-        fill(crops, hidden)
+        fill(crops, mask)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, fill in ways.items():
             time.sleep(SETTLE_S)
-            seconds[way].append(_seconds(lambda: fill(crops, hidden)))  # noqa: B023  # called at once
+            seconds[way].append(_seconds(lambda: fill(crops, mask)))  # noqa: B023  # called at once
     return seconds
 
 
-def peak_mib(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
+def peak_mib(runs: Path, threads: int, way: str, crops: Pixels, mask: Mask) -> float:
     """The most memory that a process of its own takes for one way, beyond what it had before."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(_peak, runs, threads, way, crops, hidden).result()
+        return pool.submit(_peak, runs, threads, way, crops, mask).result()
 
 
-def _peak(runs: Path, threads: int, way: str, crops: Pixels, hidden: Mask) -> float:
+def _peak(runs: Path, threads: int, way: str, crops: Pixels, mask: Mask) -> float:
     torch.set_num_threads(threads)
     make = make_ways(runs, threads)[way]
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the peak so far
     before = _memory_mib("VmRSS")
-    make()(crops, hidden)
+    make()(crops, mask)
     return _memory_mib("VmHWM") - before
 
 
@@ -184,11 +184,11 @@ def operations(fill: Fill) -> float:
     return float(counter.get_total_flops())
 
 
-def difference(found: Pixels, expected: Pixels, hidden: Mask) -> tuple[int, float]:
+def difference(found: Pixels, expected: Pixels, mask: Mask) -> tuple[int, float]:
     """The largest difference of any hidden pixel, and PSNR over them in dB; visible ones must be equal."""
-    if not np.array_equal(found[~hidden], expected[~hidden]):
+    if not np.array_equal(found[~mask], expected[~mask]):
         raise AssertionError("a visible pixel was changed")
-    gap = found[hidden].astype(np.float64) - expected[hidden]
+    gap = found[mask].astype(np.float64) - expected[mask]
     mean = float((gap**2).mean())
     return int(np.abs(gap).max()), float("inf") if mean == 0 else 10 * float(np.log10(255**2 / mean))
 
@@ -197,7 +197,7 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     """Every way at every batch.
 
     Raises:
-        ModelFileError: a network has no int8 twin: its way would measure something else.
+        ModelFileError: a network has no int8 variant: its way would measure something else.
     """
     for name in NETWORKS:
         weights.read(f"{name}{INT8}")
@@ -209,12 +209,12 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     whence: dict[str, Any] = {"rounds": rounds, "recipe": recipe.name, "seed": recipe.seed, **origin}
     rows = []
     for batch in batches:
-        crops, hidden = pictures(batch)
-        expected = ways[REFERENCE](crops, hidden)
+        crops, mask = pictures(batch)
+        expected = ways[REFERENCE](crops, mask)
         medians = {way: statistics.median(s) for way, s in measure(ways, crops, hidden, rounds).items()}
         for way, fill in ways.items():
             per_s = batch / medians[way]
-            most, psnr = difference(fill(crops, hidden), expected, hidden)
+            most, psnr = difference(fill(crops, mask), expected, mask)
             rows.append(
                 SpeedRow(
                     way=way,
@@ -222,7 +222,7 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
                     threads=threads,
                     pictures_per_s=per_s,
                     ratio=medians[REFERENCE] / medians[way],
-                    peak_mib=peak_mib(runs, threads, way, crops, hidden),
+                    peak_mib=peak_mib(runs, threads, way, crops, mask),
                     bf16_share=work * per_s / bf16,
                     fp32_share=work * per_s / fp32,
                     bf16_gflops=bf16 / 1e9,

@@ -22,7 +22,7 @@ ROUNDING = 1 / (12 * LEVELS**2)
 MOST_PSNR = -10 * math.log10(ROUNDING)
 """58.92 dB: what equal pictures get, whose own ratio is infinite and would make every mean so."""
 SSIM_WINDOW = 11
-"""Side of the Gaussian window, pixels; its deviation is 1.5 (Wang et al. 2004)."""
+"""Side of the Gaussian window, pixels; its standard deviation is 1.5 (Wang et al. 2004)."""
 
 
 class Nearness(NamedTuple):

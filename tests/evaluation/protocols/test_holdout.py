@@ -37,10 +37,10 @@ class Sure(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         known = self.crops.take(np.arange(len(self.crops)))
         shown = [int(np.abs(known.astype(int) - one.numpy()).mean(axis=(1, 2, 3)).argmin()) for one in pictures]
-        p = torch.full((len(shown), 101), 1e-9)
-        p[:, 100] = 1 - self.sure + 1e-9
+        p = torch.zeros(len(shown), 101)
+        p[:, 100] = 1 - self.sure
         p[range(len(shown)), [int(self.crops.ages[i]) + self.years for i in shown]] = self.sure
-        return p / p.sum(dim=1, keepdim=True)
+        return p
 
 
 @pytest.fixture(scope="module")
