@@ -211,7 +211,7 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     for batch in batches:
         crops, mask = pictures(batch)
         expected = ways[REFERENCE](crops, mask)
-        medians = {way: statistics.median(s) for way, s in measure(ways, crops, hidden, rounds).items()}
+        medians = {way: statistics.median(s) for way, s in measure(ways, crops, mask, rounds).items()}
         for way, fill in ways.items():
             per_s = batch / medians[way]
             most, psnr = difference(fill(crops, mask), expected, mask)
