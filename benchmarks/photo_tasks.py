@@ -169,7 +169,7 @@ def training_step(folder: Path) -> float:
     finally:
         setattr(module, name, loss)
     ASKED.append(statistics.median(asked[2:]))
-    return statistics.median(np.diff(ends)[1:].tolist())
+    return float(statistics.median(np.diff(ends)[1:].tolist()))
 
 
 TASKS: dict[str, Task] = {

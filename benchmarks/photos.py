@@ -1,9 +1,8 @@
 """make bench: a photo's way and SliceGAN's training, before and after, in turns → results/speed-photos.csv, .md.
 
 *Before* is commit 49a16aa, checked out into a temporary folder. Each checkout has a process of its own that does what
-it is told (photo_tasks.py); the two take turns, so that a slow minute of the machine slows both. Ratios are of medians of CPU time, where one thread
-works.
-Photos are made of NASA's portrait.
+it is told (photo_tasks.py); the two take turns, so that a slow minute of the machine slows both. Where one thread
+works, CPU time counts. Ratios are of medians; photos are made of NASA's portrait.
 """
 
 from __future__ import annotations
