@@ -75,8 +75,10 @@ def test_a_killed_process_is_one_clear_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     code = (
+        "import signal\n"
         "from pathlib import Path\n"
         "from spiralage.evaluation.workers import share\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from test_workers import write_name_and_wait\n"
         f"list(share(write_name_and_wait, [Path({str(tmp_path / 'a')!r}), Path({str(tmp_path / 'b')!r})], 2))\n"
     )
