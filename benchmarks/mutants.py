@@ -105,9 +105,9 @@ notice, stand in `pyproject.toml`.
 """
 
 
-def page(tree: Path, modules: Sequence[Module], **settings: float) -> str:
+def page(tree: Path, modules: Sequence[Module], **settings: float | str) -> str:
     """The figures, and what the survivors change."""
-    head = HEAD.format(**settings, hardware=hardware(), commit=commit())
+    head = HEAD.format(**settings, hardware=hardware())
     total: Counter[str] = Counter()
     lines = []
     for module in modules:
@@ -131,6 +131,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         copy_tree(tree)
+        code = commit()  # that is broken, not of the moment it ends
         said = mutmut(tree, "run", "none", "--max-children", "1")  # makes the mutants and learns which tests run what
         if "nothing matches" not in said:
             sys.exit(f"mutmut made no mutants:\n{said[-4000:]}")
@@ -139,7 +140,7 @@ def main(
         print(f"{len(names)} mutants", flush=True)
         mutmut(tree, "run", *names, "--max-children", "1", timeout=60 * minutes)
         modules = [module_of(tree, path, found) for path, found in codes(tree)]
-        text = page(tree, modules, each=each, seed=seed, minutes=minutes)
+        text = page(tree, modules, each=each, seed=seed, minutes=minutes, commit=code)
     write_text(output / "mutants.md", text)
     print(text)
 
