@@ -111,3 +111,10 @@ def test_cumulative_probability_is_uniform_for_an_honest_network() -> None:
     ages = np.array([rng.choice(years, p=one) for one in p], dtype=np.float64)
     found = np.sort(cumulative_probability(p.astype(np.float32), ages))
     np.testing.assert_allclose(found, (np.arange(2000) + 0.5) / 2000, atol=0.04)
+
+
+@pytest.mark.parametrize(("age", "covered"), [(19.0, 0), (20.0, 1), (25.0, 1), (31.0, 1), (32.0, 0)])
+def test_a_year_that_only_touches_the_interval_is_covered(age: float, covered: float) -> None:
+    p = np.zeros((1, 101), np.float32)
+    p[0, [20, 30, 40]] = 0.25, 0.5, 0.25  # its middle half is [20.5, 30.5]
+    assert interval_coverage(p, np.array([age]), level=0.5) == covered

@@ -104,6 +104,24 @@ def test_sunglasses_hide_the_eyes_but_no_mouth(seed: int, landmarks: Doubles) ->
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_sunglasses_have_two_lenses(seed: int, landmarks: Doubles) -> None:
+    mask = occluders.sunglasses(landmarks, np.random.default_rng(seed)).mask
+    left, right = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    distance = float(np.hypot(*(right - left)))
+    below = (left + right) / 2 + (0, 0.08 * distance)  # the bridge is thinner than that
+    assert share(mask, below[None]) == 0
+    assert share(mask, np.array([left, right]) + (0, 0.08 * distance)) == 1
+
+
+@pytest.mark.parametrize("name", ["surgical-mask", "scarf"])
+def test_pleats_and_folds_are_darker_than_the_cloth(name: OccluderName, landmarks: Doubles) -> None:
+    picture, mask = OCCLUDERS[name](landmarks, np.random.default_rng(3))
+    red = picture[..., 0][mask].astype(float)
+    assert (red < 0.88 * np.median(red)).mean() > 0.01
+    assert not (picture[mask] == 0).all(axis=1).any()  # as coloured as the cloth, not black
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_an_edge_hides_one_side_whatever_the_face(seed: int, landmarks: Doubles) -> None:
     drawing = occluders.edge(landmarks, np.random.default_rng(seed))
     hidden = drawing.mask
