@@ -184,8 +184,8 @@ def bench(tasks: Sequence[str]) -> list[PhotoSpeedRow]:
 
 HEAD = """# Speed of a photo's way and of training
 
-Written by `make bench`: commit {before} and {commit} in turns on {hardware}. Medians of seconds of CPU, on one thread
-where nothing else is said; photos are made of NASA's portrait.
+Written by `make bench`: commit {before} and {commit} in turns on {hardware}.
+Medians of seconds of CPU, on one thread where nothing else is said; photos are made of NASA's portrait.
 
 | what | before | after | ratio |
 |---|---:|---:|---:|
