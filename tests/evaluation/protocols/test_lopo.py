@@ -22,13 +22,12 @@ from torch import Tensor, nn
 
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.errors import CheckpointError, DatasetError, ModelFileError
+from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import lopo
 from spiralage.evaluation.protocols.lopo import Plan, pictures_of, run_lopo
 from spiralage.evaluation.protocols.lopo_answers import read_predictions
 from spiralage.evaluation.results import ConditionKey, LopoRow, PredictionRow, read_rows
-from spiralage.faces import detect
 from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.recipes import LopoRecipe, load_recipe
@@ -122,9 +121,6 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """``train age`` twice, then ``evaluate lopo`` on a zip of three persons without faces."""
 
-    def no_yunet(*_: object) -> Path:
-        raise ModelFileError("offline")
-
     folder = tmp_path_factory.mktemp("lopo")
     write_archive(folder / "FGNET.zip")
     write_crops(folder / "cache" / "utkface")
@@ -135,7 +131,6 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         use_tiny_backbones(patch)
-        patch.setattr(detect, "model_path", no_yunet)
         patch.setattr(DlibDetector, "SMALLEST_CNN", 10_000)  # no face is drawn: spare the slow search
         patch.chdir(folder)
         for recipe in ("tiny.toml", "tiny-masked.toml"):
