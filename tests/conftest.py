@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,14 @@ def yunet_file() -> Path:
     if not file.is_file():
         pytest.skip(f"{file} is not there")
     return file
+
+
+@pytest.fixture(autouse=True)
+def _own_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test computes as precisely as the processor would have it: each says what it wants."""
+
+    def refuse(device: str) -> bool:
+        raise AssertionError(f"the precision of this test is the {device}'s; set it, see synthetic.FLOAT32")
+
+    if "spiralage.training.fabric" in sys.modules:
+        monkeypatch.setattr("spiralage.training.fabric.computes_bfloat16", refuse)
