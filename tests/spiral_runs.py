@@ -18,7 +18,7 @@ from spiralage.training.tasks.slices import train_slices
 
 
 def one_step_recipe(name: str = "tiny-slices") -> SliceRecipe:
-    """One step of a painter of differences, as the one that ships."""
+    """One step of a slice generator of differences, as the one that ships."""
     network = slice_recipe().network.model_dump()
     return slice_recipe(name=name, epochs=0.25, network=network | {"residual": True})
 

@@ -109,11 +109,11 @@ def test_p_at_least_counts_whole_years_only(probabilities: Probabilities, age: i
 
 @unhurried
 @given(any_distribution())
-def test_mean_and_deviation_are_numpys(probabilities: Probabilities) -> None:
+def test_mean_and_std_are_numpys(probabilities: Probabilities) -> None:
     mean = np.average(AGES, weights=probabilities)
-    deviation = np.sqrt(np.average((AGES - mean) ** 2, weights=probabilities))
+    std = np.sqrt(np.average((AGES - mean) ** 2, weights=probabilities))
     assert float(expected_age(probabilities)) == pytest.approx(mean)
-    assert float(age_std(probabilities)) == pytest.approx(deviation, abs=1e-6)
+    assert float(age_std(probabilities)) == pytest.approx(std, abs=1e-6)
 
 
 def test_a_batch_gives_what_each_row_gives() -> None:

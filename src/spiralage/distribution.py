@@ -1,4 +1,4 @@
-"""What a distribution over the ages 0…100 says: mean, spread, interval, P(age ≥ t).
+"""What a distribution over the ages 0…100 says: mean, standard deviation, interval, P(age ≥ t).
 
 Every function takes probabilities of shape (..., 101) and works on the last axis.
 """
@@ -38,8 +38,8 @@ def age_std(probabilities: Floats | Doubles) -> Doubles:
     """
     mean = expected_age(probabilities)[..., None]
     variance = (np.asarray(probabilities, dtype=np.float64) * (AGES - mean) ** 2).sum(axis=-1)
-    deviation: Doubles = np.sqrt(variance)
-    return deviation
+    std: Doubles = np.sqrt(variance)
+    return std
 
 
 def central_interval(probabilities: Floats | Doubles, level: float = 0.9) -> tuple[Doubles, Doubles]:

@@ -121,7 +121,7 @@ class AgePipeline:
         """A report for each photo, in order, as they come; one that fails, however, is a report that says why.
 
         Faces of several photos are restored and read together: at most ``FACES_AT_ONCE`` faces and ``MOST_WAITING``
-        photos at a time, and none waits longer than ``LONGEST_WAIT_S`` for others to be looked at.
+        photos at a time, and none waits longer than ``MOST_SECONDS_WAITING`` for others to be looked at.
 
         Args:
             photos: whatever ``estimate`` takes; a folder that can't be searched becomes a report, too.

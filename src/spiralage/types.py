@@ -276,7 +276,7 @@ class PhotoReport:
 
     Args:
         image: the photo's name or path.
-        faces: left to right as the detector's scores order them; empty if there is none.
+        faces: the detector's surest first; empty if there is none.
         error: one line, or None if the photo could be read.
         photo: the pixels, kept only where a report is to picture them.
     """

@@ -28,7 +28,6 @@ from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import (
     MODULATION,
-    Kind,
     age_onnx,
     age_weights,
     check_same,
@@ -42,6 +41,7 @@ from spiralage.networks.backbones import AlexNet, CompactNet
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
 from spiralage.runtime import Session
+from spiralage.store import Kind
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import SliceRecipe
@@ -183,11 +183,11 @@ def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"tiny.onnx", "manifest.toml"}  # no weights beside the model
 
 
-def test_the_int8_twin_of_another_network_goes(tmp_path: Path) -> None:
+def test_the_int8_variant_of_another_network_goes(tmp_path: Path) -> None:
     facts = {"recipe": "old", "seed": 1, "commit": "0" * 12, "hardware": "", "minutes": 0.5}
     for name in ("mean-int8", "kept-int8"):
         (tmp_path / f"{name}.onnx").write_bytes(b"rounded")
-        enter(tmp_path / "manifest.toml", tmp_path / f"{name}.onnx", "twin", facts | {"data": "", "licence": ""})
+        enter(tmp_path / "manifest.toml", tmp_path / f"{name}.onnx", "variant", facts | {"data": "", "licence": ""})
     export_run(mean_face_run(tmp_path), tmp_path, "mean", "mean-face")
     assert list(weights.manifest(tmp_path)) == ["kept-int8", "mean"]
     assert not (tmp_path / "mean-int8.onnx").exists()

@@ -1,4 +1,4 @@
-"""int8 twins of networks: what is rounded, how much it changes, and where they are written."""
+"""int8 variants of networks: what is rounded, how much it changes, and where they are written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from spiralage.runtime import Inputs, Session
 from spiralage.store import INT8
 from spiralage.types import AlignedFace, Pixels
 
-TWINS = ["imagine", "slices-paint"]
+VARIANTS = ["imagine", "slices-paint"]
 
 
 @pytest.fixture(scope="module")
@@ -46,23 +46,23 @@ def some_inputs(count: int, seed: int) -> list[Inputs]:
 
 
 def test_wide_convolutions_are_rounded(model: bytes) -> None:
-    twin = onnx.load_model_from_string(to_int8(model, some_inputs(8, 0)))
-    rounded = [len(value.dims) for value in twin.graph.initializer if value.data_type == TensorProto.INT8]
+    variant = onnx.load_model_from_string(to_int8(model, some_inputs(8, 0)))
+    rounded = [len(value.dims) for value in variant.graph.initializer if value.data_type == TensorProto.INT8]
     assert rounded.count(4) == 2
     assert len(at_pictures(onnx.load_model_from_string(model).graph)) == 2
-    assert not any(value.name.startswith("/") for value in twin.graph.initializer)
+    assert not any(value.name.startswith("/") for value in variant.graph.initializer)
 
 
 def test_answers_stay_near_and_notes_stay(model: bytes) -> None:
-    usual, twin = Session(model, 1), Session(to_int8(model, some_inputs(32, 0)), 1)
-    assert (twin.input_shapes, twin.metadata) == (usual.input_shapes, {"frame": "8"})
-    expected, found = (np.concatenate([s.run(**i) for i in some_inputs(8, 1)]) for s in (usual, twin))
+    usual, variant = Session(model, 1), Session(to_int8(model, some_inputs(32, 0)), 1)
+    assert (variant.input_shapes, variant.metadata) == (usual.input_shapes, {"frame": "8"})
+    expected, found = (np.concatenate([s.run(**i) for i in some_inputs(8, 1)]) for s in (usual, variant))
     assert 0 < np.abs(found - expected).max() < 0.05 * np.ptp(expected)
 
 
 def test_both_networks_are_watched(portrait_crop: AlignedFace) -> None:
     seen = watch(np.stack([portrait_crop.pixels] * 2))
-    assert list(seen) == TWINS
+    assert list(seen) == VARIANTS
     assert [sorted(inputs) for inputs in seen["imagine"]] == [["crops", "hidden", "noise"]] * 2
     steps = [inputs["imaginary"].shape for inputs in seen["slices-paint"]]
     small = PAPER_WINDOW.in_frame(128)
@@ -77,15 +77,15 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Crops:
     return write_shard(tmp_path_factory.mktemp("crops") / "many", rows, [drawn_crop(i, rng) for i in range(FACES)])
 
 
-def test_twins_are_written_beside_the_networks(
+def test_int8_variants_are_written_beside_the_networks(
     faces: Crops, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(str(weights.folder() / "manifest.toml"), tmp_path)
     assert main(["quantise", "--crops", str(faces.folder), "-o", str(tmp_path)]) == 0
     paths = [Path(line) for line in capsys.readouterr().out.split()]
-    assert paths == [tmp_path / f"{name}{INT8}.onnx" for name in TWINS]
+    assert paths == [tmp_path / f"{name}{INT8}.onnx" for name in VARIANTS]
     shipped, manifest = weights.manifest(), weights.manifest(tmp_path)
-    for name, path in zip(TWINS, paths, strict=True):
+    for name, path in zip(VARIANTS, paths, strict=True):
         entry, usual = manifest[path.stem], shipped[name]
         assert (entry.kind, entry.commit, entry.data) == (f"{usual.kind} int8", usual.commit, usual.data)
         assert len(weights.read(path.stem, tmp_path)) < 0.4 * len(weights.read(name))
@@ -117,14 +117,16 @@ def restored(engine: str, crops: Pixels) -> Pixels:
     return fill_hidden(make_spiral(1, engine), crops, hidden)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_a_shipped_twin_is_of_the_shipped_network(name: str) -> None:
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_shipped_variant_is_of_the_shipped_network(name: str) -> None:
     manifest = weights.manifest()
-    twin, usual = ({**asdict(manifest[each]), "file": "", "sha256": "", "kind": ""} for each in (f"{name}{INT8}", name))
-    assert twin == usual
+    variant, usual = (
+        {**asdict(manifest[each]), "file": "", "sha256": "", "kind": ""} for each in (f"{name}{INT8}", name)
+    )
+    assert variant == usual
 
 
-def test_shipped_twins_lose_little(portrait_crop: AlignedFace) -> None:
+def test_shipped_int8_variants_lose_little(portrait_crop: AlignedFace) -> None:
     pytest.importorskip("openvino")
     crops, hidden = portrait_crop.pixels[None], paper_mask().mask[None]
     expected, found = (restored(engine, crops)[hidden].astype(float) for engine in ("openvino", "openvino-int8"))

@@ -86,7 +86,7 @@ def test_other_names_are_refused() -> None:
 
 def test_a_copy_reads_old_names_too() -> None:
     network = network_of("compact", 1)
-    twin = copy.deepcopy(network_of("compact", 2))
-    twin.load_state_dict(as_before(network.state_dict(), "compact"))
-    assert isinstance(twin.backbone, CompactNet)
-    assert torch.equal(twin.backbone.norm.weight, network.state_dict()["backbone.norm.weight"])
+    variant = copy.deepcopy(network_of("compact", 2))
+    variant.load_state_dict(as_before(network.state_dict(), "compact"))
+    assert isinstance(variant.backbone, CompactNet)
+    assert torch.equal(variant.backbone.norm.weight, network.state_dict()["backbone.norm.weight"])

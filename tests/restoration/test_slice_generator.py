@@ -161,7 +161,7 @@ def test_context_is_computed_once_and_a_slice_painted_at_each_step(window: Windo
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-def test_the_painter_leaves_the_visible_window_alone(window: Window) -> None:
+def test_the_slice_generator_leaves_the_visible_window_alone(window: Window) -> None:
     filled, inside = noise(1), window.in_frame(64)
     picture = walk(FakeSliceGenerator(1), filled, window)[-1][1].copy()
     np.testing.assert_array_equal(picture[(..., *inside.slices)], in_frame(filled, 64)[(..., *inside.slices)])

@@ -1,4 +1,4 @@
-"""What adversarial trainings share: a painter that paints one face for all is noticed, and samples are shown."""
+"""What adversarial trainings share: a generator that paints one face for all is noticed, and samples are shown."""
 
 from __future__ import annotations
 

@@ -101,8 +101,8 @@ def test_torchvisions_file_from_the_hub_cache(tmp_path: Path, monkeypatch: pytes
     found = load_features("vgg19", tmp_path / "runs")
     white = torch.ones(1, 3, 32, 32)
     weight, bias = written["features.0.weight"], written["features.0.bias"]
-    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    normalised = ((1 - mean) / deviation)[None, :, None, None].expand(1, 3, 3, 3)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normalised = ((1 - mean) / std)[None, :, None, None].expand(1, 3, 3, 3)
     expected = ((weight * normalised).sum(dim=(1, 2, 3)) + bias).relu()
     torch.testing.assert_close(found(white)[0][0, :, 16, 16], expected, rtol=1e-4, atol=1e-5)
     assert found.style_encoder()(white).shape == (1, 2 * 256)

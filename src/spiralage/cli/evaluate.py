@@ -22,7 +22,7 @@ from spiralage.cli.options import (
     set_threads,
 )
 from spiralage.errors import OptionError
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
+from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, occluder_named
 
 SplitChoice: TypeAlias = Literal["val", "test"]
 FacesChoice: TypeAlias = Literal["unmasked", "masked"]
@@ -38,12 +38,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(evaluate, name="evaluate")
 
 
-def occluder_named(name: str) -> OccluderName:
-    """The occluder of that name; raises OptionError."""
-    for known in OCCLUDERS:
-        if known == name:
-            return known
-    raise OptionError(f"--occluder {name}: no such occluder; give one of {', '.join(OCCLUDERS)}")
+def _occluder(name: str) -> OccluderName:
+    known = occluder_named(name)
+    if known is None:
+        raise OptionError(f"--occluder {name}: no such occluder; give one of {', '.join(OCCLUDERS)}")
+    return known
 
 
 Occluders = Annotated[
@@ -69,7 +68,7 @@ def evaluate_utkface(
 
     check_outputs([output], [file for run in runs for file in run.glob("*")])
     set_threads(threads)
-    faces, occluders = Crops(crops or CACHE / "utkface"), list(map(occluder_named, occluder or ("paper",)))
+    faces, occluders = Crops(crops or CACHE / "utkface"), list(map(_occluder, occluder or ("paper",)))
     with progress_bar("images") as update:
         rows = holdout.evaluate_utkface(runs, faces, split=split, occluders=occluders, progress=update)
     write_rows(output, HoldoutRow, rows)
@@ -153,7 +152,7 @@ def evaluate_restore(
             restorers,
             features,
             runs,
-            occluders=list(map(occluder_named, occluder or restoration.OCCLUDED_BY)),
+            occluders=list(map(_occluder, occluder or restoration.OCCLUDED_BY)),
             seed=seed,
             progress=update,
         )

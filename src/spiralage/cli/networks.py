@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated
 
 import typer
 
 from spiralage.cli.console import say
 from spiralage.cli.options import CACHE, CropsFolder, RunFolder, need_train_extra
-
-KindChoice: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
+from spiralage.store import Kind
 
 WEIGHTS_FOLDER = Path("src/spiralage/weights")
 
@@ -24,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def export(
     run: Annotated[Path, typer.Argument(help="the folder of a finished run")],
     name: Annotated[str, typer.Option(help="what the network is called in the manifest")],
-    kind: Annotated[KindChoice, typer.Option(help="what was trained")],
+    kind: Annotated[Kind, typer.Option(help="what was trained")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder with manifest.toml")] = WEIGHTS_FOLDER,
 ) -> None:
     """Put a finished run's network into the weights folder, pinned by its SHA-256.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -25,7 +25,7 @@ from spiralage.errors import OptionError
 from spiralage.faces.align import invert
 from spiralage.files import write_bytes
 from spiralage.image_io import encode_picture, load_mask
-from spiralage.occlusion.occluders import OCCLUDERS, hidden_by
+from spiralage.occlusion.occluders import OCCLUDERS, hidden_by, occluder_named
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
 from spiralage.restoration.restore import Restorer, make_restorer
@@ -49,11 +49,11 @@ class TurnByTurn(Protocol):
         """The picture after each turn.
 
         Args:
-            crop: (256, 256, 3) uint8 RGB, 0 where hidden.
+            crop: (256, 256, 3) uint8 RGB; what it shows where it is hidden counts for nothing.
             mask: (256, 256) bool, True = hidden.
 
         Returns:
-            (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
+            (256, 256, 3) uint8 RGB each; visible pixels are the crop's own, 0 where nothing is filled yet.
         """
         ...
 
@@ -82,23 +82,23 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
-    find_hidden = _what_is_hidden(window, occlusion)
+    find_occlusion = _what_is_hidden(window, occlusion)
     mask = None if occlusion is None else Path(occlusion)  # one that names an occluder is no file, and no harm
     inputs = [path for path in (photo, mask, yunet, Path(restorer)) if path is not None]
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
     check_pictures([path for path in firsts if path is not None], inputs, overwrite=overwrite)
     filler = make_restorer(restorer, threads=threads)
-    painter = _turn_by_turn(filler, restorer) if turns else None
+    by_turns = _turn_by_turn(filler, restorer) if turns else None
     loaded, face = one_face(photo, detector, yunet)
-    hidden = find_hidden(face)
-    (restored,) = restore_faces(filler, [face], [hidden])
+    found = find_occlusion(face)
+    (restored,) = restore_faces(filler, [face], [found])
     pictures = {output: restored.pixels}
     if whole is not None:
         pictures[whole] = _put_back(loaded, face, restored.pixels)
     if strip is not None:
-        pictures[strip] = _side_by_side([face.pixels, hidden.cover(face.pixels), restored.pixels])
-    if painter is not None:
-        for number, pixels in enumerate(_turns(painter, face, hidden), 1):
+        pictures[strip] = _side_by_side([face.pixels, found.cover(face.pixels), restored.pixels])
+    if by_turns is not None:
+        for number, pixels in enumerate(by_turns.turns(face.pixels, found.mask), 1):
             path = _turn_path(output, number)
             if path in pictures:
                 raise OptionError(f"{path} is the picture of turn {number}; choose another name for the other picture")
@@ -115,10 +115,9 @@ def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
     if window is not None:
         given = Occlusion(margin_mask(_parse_window(window)))
         return lambda face: given
-    for name in OCCLUDERS:
-        if name == (occlusion or "paper"):
-            return hidden_by(name)
-    path = Path(occlusion or "")
+    name, path = occluder_named(occlusion or "paper"), Path(occlusion or "")
+    if name is not None:
+        return hidden_by(name)
     if not path.suffix and not path.exists():
         raise OptionError(f"--occlusion {path}: no such occluder; give {', '.join(OCCLUDERS)}, or a mask picture")
     mask = Occlusion(load_mask(path), "given")
@@ -140,12 +139,6 @@ def _turn_by_turn(restorer: Restorer, name: str) -> TurnByTurn:
     if not isinstance(restorer, TurnByTurn):
         raise OptionError(f"--turns shows the turns of the spiral, {name} has none; add --restorer spiral")
     return restorer
-
-
-def _turns(restorer: TurnByTurn, face: AlignedFace, hidden: Occlusion) -> Iterator[Pixels]:
-    """The crop after each turn; as in a restoration, visible pixels are the face's own."""
-    for pixels in restorer.turns(hidden.cover(face.pixels), hidden.mask):
-        yield np.where(hidden.mask[..., None], pixels, face.pixels)
 
 
 def _turn_path(output: Path, number: int) -> Path:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -21,7 +21,7 @@ from spiralage.networks.age import AgeNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
 from spiralage.runtime import Session
-from spiralage.store import INT8
+from spiralage.store import INT8, Kind
 from spiralage.training.pretrained import learned_from
 from spiralage.training.run import read_record
 from spiralage.training.tasks.age import load_age_network
@@ -29,8 +29,6 @@ from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.mean_face import MEAN_FACE_FILE
 from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.weights import Entry
-
-Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
 
 LICENCE = "non-commercial research (as the data)"
 

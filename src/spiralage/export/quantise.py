@@ -1,4 +1,4 @@
-"""``spiralage quantise``: the shipped networks that restore → variants in int8, beside them in ``weights/``.
+"""``spiralage quantise``: the shipped networks that restore → int8 variants, beside them in ``weights/``.
 
 Weights and activations are rounded to 8 bits by scales that are found on faces whose restoration is watched (static
 quantisation). What touches a picture isn't rounded: its few channels cost little, and its rounding shows most.

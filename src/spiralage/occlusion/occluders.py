@@ -127,6 +127,11 @@ OCCLUDERS: dict[OccluderName, Occluder] = {
 """Trainings draw kinds in this order: a new one comes last, or a training that is resumed would draw others."""
 
 
+def occluder_named(name: str) -> OccluderName | None:
+    """The occluder of that name, None where there is none."""
+    return next((known for known in OCCLUDERS if known == name), None)
+
+
 def cover_face(face: AlignedFace, name: OccluderName, *, seed: int = 0) -> Cover:
     """An occluder for an aligned face, drawn from its landmarks as far as they are known.
 

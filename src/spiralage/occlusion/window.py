@@ -150,19 +150,19 @@ def _widest(covered: Mask) -> tuple[Counts, Counts, Counts]:
     height, width = covered.shape
     row, column = np.arange(height, dtype=np.int16)[:, None], np.arange(width, dtype=np.int16)
     above = np.where(covered, row, np.int16(-1))  # the nearest covered row from here upwards
-    _spread(above, 0)
+    _running_maximum(above, 0)
     # From the left, and mirrored from the right: how many columns are out of reach, for the row alone at first.
     out = np.stack([np.where(covered, column + 1, np.int16(0)), np.where(covered, width - column, 0)[:, ::-1]])
     out = out.astype(np.int16)
-    _spread(out, 2)
+    _running_maximum(out, 2)
     left, right = out[0], out[1, :, ::-1]
     tall = row - above
     sides = np.stack([left, right]) * ~covered
-    _spread(sides, 1, within=tall)
+    _running_maximum(sides, 1, within=tall)
     return tall, sides[0], np.int16(width) - sides[1]
 
 
-def _spread(values: Counts, axis: int, within: Counts | None = None) -> None:
+def _running_maximum(values: Counts, axis: int, within: Counts | None = None) -> None:
     """The running maximum along an axis, in place, by steps of 1, 2, 4…: NumPy's own goes one by one.
 
     Args:

@@ -1,4 +1,4 @@
-"""The critic: a map of logits, spectral norms, and a gradient that reaches the generator."""
+"""The discriminator: a map of logits, spectral norms, and a gradient that reaches the generator."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ def test_one_logit_per_patch(size: int) -> None:
 
 def test_the_visible_picture_matters() -> None:
     torch.manual_seed(0)
-    critic = PatchDiscriminator(8).eval()
+    discriminator = PatchDiscriminator(8).eval()
     picture = torch.rand(1, 3, 32, 32)
-    assert not torch.allclose(critic(picture, torch.zeros_like(picture)), critic(picture, torch.ones_like(picture)))
+    assert not torch.allclose(
+        discriminator(picture, torch.zeros_like(picture)), discriminator(picture, torch.ones_like(picture))
+    )
 
 
 def test_every_convolution_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    critic = PatchDiscriminator(8).train()
+    discriminator = PatchDiscriminator(8).train()
     picture = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         for _ in range(50):  # each pass is a step of the power iteration
-            critic(picture, picture)
-    convolutions = [m for m in critic.modules() if isinstance(m, nn.Conv2d)]
+            discriminator(picture, picture)
+    convolutions = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 5
     for convolution in convolutions:
         largest = torch.linalg.matrix_norm(convolution.weight.flatten(1), ord=2)
@@ -40,50 +42,52 @@ def test_every_convolution_has_spectral_norm_one() -> None:
 
 def test_the_gradient_reaches_every_weight_of_the_generator() -> None:
     torch.manual_seed(0)
-    generator, critic = ImagineGenerator(8, 1), PatchDiscriminator(8)
-    critic.requires_grad_(False)
+    generator, discriminator = ImagineGenerator(8, 1), PatchDiscriminator(8)
+    discriminator.requires_grad_(False)
     visible, hidden = torch.rand(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
     generated = generator(visible, hidden, torch.rand(2, 3, 32, 32))
-    torch.autograd.backward(adversarial_loss(critic(generated, visible), real=True))
+    torch.autograd.backward(adversarial_loss(discriminator(generated, visible), real=True))
     weights = {name: p for name, p in generator.named_parameters() if p.ndim > 1}
     assert len(weights) == 8  # three down, two in the block, two up, one out
     for name, weight in weights.items():
         assert weight.grad is not None, name
         assert weight.grad.abs().sum() > 0, name
-    assert all(p.grad is None for p in critic.parameters())
+    assert all(p.grad is None for p in discriminator.parameters())
 
 
 @pytest.mark.parametrize("size", [32, 64])
-def test_the_dense_critic_judges_whole_pictures(size: int) -> None:
+def test_the_dense_discriminator_judges_whole_pictures(size: int) -> None:
     assert DenseDiscriminator(8, 4)(torch.rand(3, 3, size, size)).shape == (3, 1)
 
 
 def test_a_dense_layer_sees_all_maps_before_it() -> None:
-    critic = DenseDiscriminator(8, 4, blocks=2, layers=3)
-    seen = [m.in_channels for m in critic.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    discriminator = DenseDiscriminator(8, 4, blocks=2, layers=3)
+    seen = [m.in_channels for m in discriminator.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     assert seen == [8, 12, 16, 10, 14, 18]  # 20 and 22 maps are halved after each block
 
 
-def test_all_of_the_dense_critic_has_spectral_norm_one() -> None:
+def test_all_of_the_dense_discriminator_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    critic = DenseDiscriminator(8, 4, blocks=2, layers=2).train()
+    discriminator = DenseDiscriminator(8, 4, blocks=2, layers=2).train()
     with torch.no_grad():
         for _ in range(50):
-            critic(torch.rand(1, 3, 32, 32))
-    layers = [m for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+            discriminator(torch.rand(1, 3, 32, 32))
+    layers = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(layers) == 1 + 2 * (2 + 1) + 1
     for layer in layers:
         assert torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item() == pytest.approx(1, abs=0.02)
 
 
-def test_the_dense_critic_learns_to_tell_noise_from_flat_pictures() -> None:
+def test_the_dense_discriminator_learns_to_tell_noise_from_flat_pictures() -> None:
     torch.manual_seed(0)
-    critic = DenseDiscriminator(8, 4, blocks=2, layers=2)
-    optimiser = torch.optim.Adam(critic.parameters(), 0.01)
+    discriminator = DenseDiscriminator(8, 4, blocks=2, layers=2)
+    optimiser = torch.optim.Adam(discriminator.parameters(), 0.01)
     for _ in range(30):
         noise, flat = torch.rand(4, 3, 16, 16), torch.rand(4, 3, 1, 1).expand(4, 3, 16, 16)
-        loss = adversarial_loss(critic(noise), real=True) + adversarial_loss(critic(flat), real=False)
+        loss = adversarial_loss(discriminator(noise), real=True) + adversarial_loss(discriminator(flat), real=False)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    assert critic(torch.rand(8, 3, 16, 16)).min() > critic(torch.rand(8, 3, 1, 1).expand(8, 3, 16, 16)).max()
+    assert (
+        discriminator(torch.rand(8, 3, 16, 16)).min() > discriminator(torch.rand(8, 3, 1, 1).expand(8, 3, 16, 16)).max()
+    )

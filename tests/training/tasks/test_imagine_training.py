@@ -93,7 +93,7 @@ def test_killed_and_resumed_the_weights_are_bit_identical(folders: tuple[Crops, 
     assert load_tensors(tmp_path / "killed" / CHECKPOINT)[1]["step"] == 4
     assert train(folders, tmp_path / "killed", progress=resumed)
     assert resumed.steps == [5, 6, 7, 8]
-    assert resumed.losses == undisturbed.losses[4:]  # the critic's too, which leaves no weights
+    assert resumed.losses == undisturbed.losses[4:]  # the discriminator's too, which leaves no weights
     first, second = weights(tmp_path / "undisturbed"), weights(tmp_path / "killed")
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -158,7 +158,7 @@ def test_the_losses_are_weighed_by_the_recipe() -> None:
     assert weigh(parts, recipe).item() == pytest.approx(10 + 1 + 6)
 
 
-def test_equal_pictures_lose_nothing_but_the_critics_doubt() -> None:
+def test_equal_pictures_lose_nothing_but_the_discriminators_doubt() -> None:
     torch.manual_seed(0)
     features = age_features(build_age_network(age_recipe()), 64)
     picture = torch.rand(2, 3, 32, 32)
