@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -49,11 +49,11 @@ class TurnByTurn(Protocol):
         """The picture after each turn.
 
         Args:
-            crop: (256, 256, 3) uint8 RGB; what it shows where it is hidden counts for nothing.
+            crop: (256, 256, 3) uint8 RGB, 0 where hidden.
             mask: (256, 256) bool, True = hidden.
 
         Returns:
-            (256, 256, 3) uint8 RGB each; visible pixels are the crop's own, 0 where nothing is filled yet.
+            (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
         """
         ...
 
@@ -98,7 +98,7 @@ def restore(
     if strip is not None:
         pictures[strip] = _side_by_side([face.pixels, found.cover(face.pixels), restored.pixels])
     if by_turns is not None:
-        for number, pixels in enumerate(by_turns.turns(face.pixels, found.mask), 1):
+        for number, pixels in enumerate(_turns(by_turns, face, found), 1):
             path = _turn_path(output, number)
             if path in pictures:
                 raise OptionError(f"{path} is the picture of turn {number}; choose another name for the other picture")
@@ -139,6 +139,12 @@ def _turn_by_turn(restorer: Restorer, name: str) -> TurnByTurn:
     if not isinstance(restorer, TurnByTurn):
         raise OptionError(f"--turns shows the turns of the spiral, {name} has none; add --restorer spiral")
     return restorer
+
+
+def _turns(restorer: TurnByTurn, face: AlignedFace, found: Occlusion) -> Iterator[Pixels]:
+    """The crop after each turn: the restorer is shown nothing hidden, and visible pixels are the face's own."""
+    for pixels in restorer.turns(found.cover(face.pixels), found.mask):
+        yield np.where(found.mask[..., None], pixels, face.pixels)
 
 
 def _turn_path(output: Path, number: int) -> Path:
