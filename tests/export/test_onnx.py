@@ -333,7 +333,8 @@ def test_weights_that_are_no_numbers_are_not_exported(
 def test_answers_that_are_no_numbers_are_not_exported() -> None:
     network = lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=256, pool=8))
     with torch.no_grad():
-        network.state_dict()["head.logits.weight"].fill_(1e38)  # finite, but not what comes of it
+        for name in ("weight", "bias"):  # each is finite, but not their sum, however small the features are
+            network.state_dict()[f"head.logits.{name}"].fill_(3.4e38)
     with pytest.raises(CheckpointError, match="answers with NaN or infinity"):
         age_onnx(network)
 
