@@ -15,9 +15,9 @@ from spiralage.training.run import Run
 
 
 def old_recipe(**changes: Any) -> str:
-    """recipe.json as it was written before recipes had ``pretrained``, ``masked`` and losses by name."""
+    """recipe.json as it was written before recipes had ``pretrained``, ``occluders`` and losses by name."""
     values = age_recipe().model_dump(mode="json") | changes
-    del values["pretrained"], values["masked"], values["loss"]["name"]
+    del values["pretrained"], values["occluders"], values["loss"]["name"]
     return json.dumps(values)
 
 
@@ -35,7 +35,7 @@ def test_a_run_goes_on_under_the_same_recipe(tmp_path: Path) -> None:
 def test_an_old_recipe_without_keys_that_have_defaults_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text(old_recipe(), encoding="utf-8")
     Run(tmp_path, age_recipe(), "cpu")
-    assert json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))["masked"] == 0
+    assert json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))["occluders"] == {}
 
 
 def test_an_old_recipe_is_another_if_a_new_key_has_another_value(tmp_path: Path) -> None:
