@@ -1,0 +1,30 @@
+"""Recipes: one TOML file holds all that makes a training run what it is; unknown keys are errors."""
+
+from __future__ import annotations
+
+from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage
+from spiralage.training.recipes.age_losses import CrossEntropy, DistributionLearning, MeanVariance
+from spiralage.training.recipes.base import Optimiser, TrainingRecipe
+from spiralage.training.recipes.load import Recipe, load_recipe
+from spiralage.training.recipes.lopo import Block, FineTuning, LopoRecipe
+from spiralage.training.recipes.restorers import ImagineRecipe, ImagineWeights, SliceRecipe, SliceWeights
+
+__all__ = [
+    "AgeRecipe",
+    "Augmentation",
+    "Block",
+    "CrossEntropy",
+    "DistributionLearning",
+    "FineTuning",
+    "ImagineRecipe",
+    "ImagineWeights",
+    "LopoRecipe",
+    "MeanVariance",
+    "Optimiser",
+    "Recipe",
+    "SliceRecipe",
+    "SliceWeights",
+    "Stage",
+    "TrainingRecipe",
+    "load_recipe",
+]
