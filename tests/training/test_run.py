@@ -80,6 +80,7 @@ def test_the_time_is_out(tmp_path: Path, clock: Clock) -> None:
     clock.now += 2
     assert run.out_of_time(make_fabric(**FLOAT32))
     assert not timed_run(tmp_path, clock).out_of_time(make_fabric(**FLOAT32))
+    assert timed_run(tmp_path, clock, minutes=float("nan")).out_of_time(make_fabric(**FLOAT32))
 
 
 def parts() -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -24,9 +25,17 @@ DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
 PrecisionOption = Annotated[
     PrecisionChoice, typer.Option(help="of the computation; auto is bfloat16 where the hardware computes in it")
 ]
-Minutes = Annotated[float | None, typer.Option(min=0, help="stop with a checkpoint after this time")]
-
 CACHE = Path("cache")
+
+
+def a_number(option: typer.CallbackParam, number: float | None) -> float | None:
+    """An option's number; raises OptionError for NaN, which passes every comparison with a limit, and infinity."""
+    if number is not None and not math.isfinite(number):
+        raise OptionError(f"--{option.name} {number}: not a finite number; give one, or leave the option away")
+    return number
+
+
+Minutes = Annotated[float | None, typer.Option(min=0, callback=a_number, help="stop with a checkpoint after this time")]
 
 
 def not_too_many(option: typer.CallbackParam, number: int | None) -> int | None:

@@ -101,7 +101,7 @@ class Run:
         """True once the minutes are over, by the clock of the first process: all must stop at the same step."""
         if self.minutes is None:
             return False
-        over: bool = fabric.broadcast(time.monotonic() - self._start > self.minutes * 60)
+        over: bool = fabric.broadcast(not time.monotonic() - self._start <= self.minutes * 60)  # NaN minutes are over
         return over
 
     def due_to_save(self, epoch: float) -> bool:
