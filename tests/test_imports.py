@@ -15,7 +15,7 @@ ROOT = Path(spiralage.__file__).parent
 PACKAGE = "spiralage"
 
 LAYERS: list[set[str]] = [
-    {"distribution", "errors", "native", "provenance", "telemetry", "text", "threads", "version"},
+    {"distribution", "errors", "external_data", "native", "provenance", "telemetry", "text", "threads", "version"},
     {"files", "types", "weights"},
     {"image_io", "model_files", "store"},
     {"runtime"},

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import numpy_helper
+from onnx_models import age_model
 
 from spiralage import runtime, weights
 from spiralage.age.estimate import AgeEstimator
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
 from spiralage.runtime import BATCH, Engine, OpenVINOSession, Session, load_session, open_session
+from spiralage.store import StoredFile
 from spiralage.types import Pixels
 
 
@@ -135,3 +141,48 @@ def test_without_openvino_its_extra_is_named(monkeypatch: pytest.MonkeyPatch, en
 def test_wrong_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"\(N, 256, 256, 3\), got \(1, 64, 64, 3\)"):
         AgeEstimator().probabilities(np.zeros((1, 64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("engine", get_args(Engine))
+def test_weights_in_another_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    if engine != "onnxruntime":
+        pytest.importorskip("openvino")
+    model = onnx.load_from_string(age_model(age=30))
+    path = tmp_path / "nd" / "n.onnx"
+    path.parent.mkdir()
+    onnx.save_model(model, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    stray = onnx.load(path)
+    (tmp_path / "w.bin").write_bytes((path.parent / "w.bin").read_bytes())
+    assert stray.graph.initializer[0].name == "answer"
+    monkeypatch.chdir(tmp_path)  # where a runtime would look for it
+    with pytest.raises(ModelFileError, match=r"n\.onnx: keeps its weights in another file; save it as one file"):
+        open_session(StoredFile("n", path), 1, engine)
+
+
+def test_onnx_runtimes_own_format_is_no_onnx(tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "n.ort")
+    onnxruntime.InferenceSession(age_model(), options, providers=["CPUExecutionProvider"])
+    with pytest.raises(ModelFileError, match="not an ONNX model"):
+        load_session((tmp_path / "n.ort").read_bytes(), 1)
+
+
+def test_an_odd_network_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    model = onnx.load_from_string(age_model())
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "unused"))
+    session = load_session(model.SerializeToString(), 1)
+    assert session.run(crops=random_crops(1)).argmax() == 40
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+
+
+def test_a_network_that_fails_says_so_by_its_error_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    model = onnx.load_from_string(age_model())
+    model.graph.initializer.append(numpy_helper.from_array(np.array([7]), "seven"))
+    model.graph.node[2].input[0] = "odd"
+    model.graph.node.insert(2, onnx.helper.make_node("Reshape", ["mean", "seven"], ["odd"]))
+    session = load_session(model.SerializeToString(), 1)
+    with pytest.raises(Exception, match="reshape"):
+        session.run(crops=random_crops(1))
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")

@@ -14,12 +14,16 @@ import onnxruntime
 
 from spiralage import native, store
 from spiralage.errors import MissingExtraError, ModelFileError, OptionError
+from spiralage.external_data import has_external_data
 from spiralage.store import Kind, StoredFile
 from spiralage.telemetry import openvino_is_silent
 from spiralage.threads import thread_count
 
 BATCH = 16
 """Pictures per call: more gains no speed on a CPU and takes memory in a crowd."""
+
+SILENT = 4
+"""ONNX Runtime's level of logging: what it says, in colour codes, of odd networks; its errors are raised, too."""
 
 Engine: TypeAlias = Literal["onnxruntime", "openvino", "openvino-bf16", "openvino-int8"]
 """What runs a network. OpenVINO (extra ``fast``) computes in float32, or in bfloat16 where the processor can.
@@ -69,12 +73,13 @@ class Session:
         threads: used within one operation; see ``threads.thread_count``.
 
     Raises:
-        ModelFileError: the bytes are not an ONNX model that can be run.
+        ModelFileError: the bytes are not an ONNX model that can be run, or keep their weights in another file.
         OptionError: see ``threads.thread_count``.
     """
 
     def __init__(self, model: bytes, threads: int | None = None) -> None:
         self._model, self._threads = model, thread_count(threads)
+        _check_is_whole(model)
         self._native = native.PerProcess(self._load)
         session = self._native.get()
         self.inputs = {value.name: Port(value.type, tuple(value.shape)) for value in session.get_inputs()}
@@ -86,6 +91,8 @@ class Session:
     def _load(self) -> Any:
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads, options.intra_op_num_threads = 1, self._threads
+        options.log_severity_level = SILENT
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # no other was looked through
         for which in ("intra", "inter"):  # threads that wait must not take the cores that others would work on
             options.add_session_config_entry(f"session.{which}_op.allow_spinning", "0")
         try:
@@ -148,6 +155,15 @@ class OpenVINOSession(Session):
     def outputs(self, **inputs: npt.NDArray[Any]) -> Arrays:
         found = self._requests.get().infer(inputs)
         return tuple(np.array(found[output]) for output in self._native.get().outputs)  # the request keeps its own
+
+
+def _check_is_whole(model: bytes) -> None:
+    try:
+        whole = not has_external_data(model)
+    except ValueError as error:
+        raise _no_model(error) from error
+    if not whole:  # it would be read from wherever the user stands, unchecked
+        raise ModelFileError("keeps its weights in another file; save it as one file")
 
 
 def _no_model(error: Exception) -> ModelFileError:
