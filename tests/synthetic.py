@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
+from spiralage.distribution import MAX_AGE
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import Backbone, BackboneName, CompactNet, make_backbone
-from spiralage.networks.heads import make_head
+from spiralage.networks.heads import HEADS, Head, make_head
 from spiralage.networks.views import CentredSquare
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.training.tasks import age
@@ -63,6 +67,46 @@ def use_tiny_backbones(monkeypatch: pytest.MonkeyPatch) -> None:
         return CompactNet((8, 12, 16), (1, 1, 1), dropout) if name == "compact" else make_backbone(name, dropout, width)
 
     monkeypatch.setattr(age, "make_backbone", make)
+
+
+Told = list[tuple[tuple[int, ...], list[int]]]
+
+
+def use_leaf_head(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Wherever a recipe's loss is mean-variance, a head that learns the ages' frequencies, and by no gradient.
+
+    Returns:
+        A list that grows by the shape of the features and the ages whenever such a head is told of an epoch.
+    """
+    told: Told = []
+
+    class LeafHead(Head):
+        leaves: Tensor
+
+        def __init__(self, width: int, **weights: float) -> None:
+            super().__init__(width)
+            self.register_buffer("leaves", torch.full((MAX_AGE + 1,), 1 / (MAX_AGE + 1)))
+
+        def loss(self, features: Tensor, ages: Tensor) -> Tensor:
+            return features.float().square().mean()
+
+        def probabilities(self, features: Tensor) -> Tensor:
+            return self.leaves.expand(len(features), -1)
+
+        def after_epoch(self, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
+            features, ages = (torch.cat(parts) for parts in zip(*seen, strict=True))
+            assert not features.requires_grad
+            assert torch.isfinite(features).all()
+            told.append((tuple(features.shape), ages.tolist()))
+            self.leaves.copy_(frequencies(ages))
+
+    monkeypatch.setitem(HEADS, "mean-variance", LeafHead)
+    return told
+
+
+def frequencies(ages: Tensor) -> Tensor:
+    """The part of the faces that has each age, (101,)."""
+    return torch.bincount(ages.long(), minlength=MAX_AGE + 1) / len(ages)
 
 
 def age_network(backbone: Any, *, crop: int, pool: int) -> AgeNetwork:

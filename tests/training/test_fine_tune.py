@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from synthetic import FLOAT32, age_network, write_crops
+from synthetic import FLOAT32, age_network, frequencies, use_leaf_head, write_crops
 from torch import Tensor, nn
 
 from spiralage.datasets.crops import Crops
@@ -19,6 +19,7 @@ from spiralage.errors import RecipeError, TrainingError
 from spiralage.networks.age import AgeNetwork, Tail
 from spiralage.networks.backbones import CompactNet
 from spiralage.networks.backbones.mobilenet import MobileNet
+from spiralage.networks.heads import SoftmaxHead
 from spiralage.occlusion.window import paper_mask
 from spiralage.training import fine_tune as module
 from spiralage.training.fabric import make_fabric
@@ -274,3 +275,27 @@ def test_it_learns(network: AgeNetwork, views: Views, crops: Crops, fabric: Fabr
     after = losses(fine_tune(network, seen, ages, TRAIN, chosen, 1, fabric))
     assert after[0] < before[0] / 3
     assert after[1] < before[1]
+
+
+@pytest.mark.parametrize(("epochs", "batch", "calls"), [(3, 4, 3), (2, 3, 2), (1.25, 4, 2), (0.25, 4, 1), (2, 64, 2)])
+def test_a_folds_head_is_told_of_every_epoch(
+    views: Views, crops: Crops, fabric: Fabric, monkeypatch: pytest.MonkeyPatch, epochs: float, batch: int, calls: int
+) -> None:
+    told = use_leaf_head(monkeypatch)
+    seen, ages = views(epochs=epochs), torch.from_numpy(crops.ages)
+    seen[:, 16:] = np.nan  # left out
+    chosen = settings(epochs=epochs, batch=batch)
+    tuned = fine_tune(network_of(small_backbone()), seen, ages, TRAIN, chosen, 1, fabric)
+    assert told == [((16, 101), ages[:16].tolist())] * calls
+    assert not tuned.training
+    with torch.no_grad():
+        assert torch.equal(tuned(torch.zeros(1, *seen.shape[2:]))[0], frequencies(ages[:16]))
+
+
+def test_a_head_that_looks_changes_nothing_but_itself(
+    network: AgeNetwork, views: Views, crops: Crops, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, ages = views(), torch.from_numpy(crops.ages)
+    expected = fine_tune(network, seen, ages, TRAIN, settings(), 1, fabric)
+    monkeypatch.setattr(SoftmaxHead, "after_epoch", lambda head, asked: [*asked])
+    assert is_same(fine_tune(network, seen, ages, TRAIN, settings(), 1, fabric), expected)

@@ -137,16 +137,31 @@ def fine_tune(
         seed_step(seed, step)
         set_learning_rate(optimiser, settings.optimiser, step, steps)
         chosen = batch_at(train, step, batch, seed)
-        view = step * batch // len(train) % len(views)
-        x = torch.from_numpy(views[view][chosen]).to(fabric.device).float()
+        epoch = step * batch // len(train)
+        view = views[epoch % len(views)]
+        x = torch.from_numpy(view[chosen]).to(fabric.device).float()
         loss = tuned.loss(x, ages[chosen].to(fabric.device))  # in float32: a CPU without AMX is slower in bfloat16
         measured({"loss": loss}, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(tuned, settings.optimiser)
         optimiser.step()
+        if (step + 1) * batch // len(train) > epoch or step + 1 == steps:
+            tuned.head.after_epoch(_seen_features(tuned, view, ages, train, fabric))
+            tuned.train()
     check_weights({"tuned": tuned}, steps)
     return tuned.eval()
+
+
+@torch.no_grad()
+def _seen_features(
+    tuned: Tail, view: Halves, ages: Tensor, train: Indices, fabric: Fabric
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What a fold's network says of its training pictures in one view, and their ages, batch after batch."""
+    tuned.eval()
+    for part in _batches(len(train)):
+        chosen = train[part]
+        yield tuned.layers(torch.from_numpy(view[chosen]).to(fabric.device).float()), ages[chosen].to(fabric.device)
 
 
 def _head_of(settings: FineTuning, network: AgeNetwork) -> Head:

@@ -8,14 +8,24 @@ import json
 import resource
 import shutil
 import signal
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from synthetic import FLOAT32, Kill, KillAt, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
+from synthetic import (
+    FLOAT32,
+    Kill,
+    KillAt,
+    age_recipe,
+    drawn_crop,
+    frequencies,
+    use_leaf_head,
+    use_tiny_backbones,
+    write_crops,
+    write_shard,
+)
 from torch import Tensor
 
 from spiralage.datasets.crops import Crops
@@ -24,7 +34,6 @@ from spiralage.errors import CheckpointError, DatasetError, OptionError, OutputE
 from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import CompactNet
-from spiralage.networks.heads import SoftmaxHead
 from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.fabric import make_fabric
 from spiralage.training.loop import batch_at, picture_order
@@ -426,16 +435,15 @@ def test_a_damaged_checkpoint_is_one_clear_error(crops: Crops, tmp_path: Path, k
         train(crops, tmp_path)
 
 
-def test_a_head_is_told_of_every_epoch(crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, tuple[int, ...], list[int]]] = []
-
-    def hook(head: SoftmaxHead, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
-        batches = list(seen)
-        features, ages = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        assert not features.requires_grad
-        told.append((len(batches), tuple(features.shape), ages.tolist()))
-
-    monkeypatch.setattr(SoftmaxHead, "after_epoch", hook)
-    train(crops, tmp_path)
-    expected = crops.ages[crops.indices("train")].tolist()
-    assert told == [(4, (16, 16), expected)] * 3
+@pytest.mark.parametrize(("epochs", "calls"), [(3, 3), (1.25, 2), (0.25, 1)])
+def test_a_head_is_told_of_every_epoch_and_what_it_learned_is_kept(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: float, calls: int
+) -> None:
+    told = use_leaf_head(monkeypatch)
+    train(crops, tmp_path, age_recipe(epochs=epochs))
+    ages = torch.from_numpy(crops.ages[crops.indices("train")])
+    assert told == [((16, 16), ages.tolist())] * 2 * calls  # the network and its average
+    _, network = load_age_network(tmp_path)
+    with torch.no_grad():
+        found = network(torch.from_numpy(crops.take(np.arange(2))))
+    assert torch.equal(found, frequencies(ages).expand(2, -1))

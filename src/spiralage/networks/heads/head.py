@@ -39,9 +39,13 @@ class Head(nn.Module, ABC):
         """P(age = j) for j = 0…100: (N, width) float → (N, 101) float32, every row with the sum 1."""
 
     def after_epoch(self, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Told after every epoch of a training; for what no gradient reaches, as a forest's leaves.
+        """Told after every epoch of a training or of a fold, the last one even if it is cut short.
+
+        It is for what no gradient reaches, as a forest's leaves. A training tells the head of the network that
+        learns and that of the weights' moving average, each what its own backbone says.
 
         Args:
-            seen: (features, ages) of all training pictures, not augmented, batch after batch; computed only as far
-                as it is asked for.
+            seen: (features, ages) of all training pictures, batch after batch, not augmented; in a fold, which has
+                the answers of frozen layers to augmented views alone, in the epoch's view. They are computed only as
+                far as they are asked for.
         """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -178,8 +178,12 @@ def train_age(
         done, within = step + 1, within + 1
         progress(done, steps, values)
         run.note(done, values | {"learning_rate": optimiser.param_groups[0]["lr"]})
-        if within % phase.every(1) == 0:
-            network.head.after_epoch(seen_features(network, phase, fabric))
+        if within % phase.every(1) == 0 or within == phase.steps:
+            for told in (
+                network,
+                cast(AgeNetwork, average.module),
+            ):  # the average is what is kept; its features are its own
+                told.head.after_epoch(seen_features(told, phase, fabric))
         if within % phase.every(recipe.validate_every_epochs) == 0 or within == phase.steps:
             mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
             run.log(done, values | {"val_mae": mae})
