@@ -63,7 +63,7 @@ def gif_with_comments(times: int) -> bytes:
 
 
 def bmp(width: int, height: int, *, bits: int = 24, packing: int = 0, data: bytes = b"") -> bytes:
-    colours = bytes(1024) if bits == 8 else b""
+    colours = bytes(1024) if bits <= 8 else b""
     start = 54 + len(colours)
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, packing, len(data), 2835, 2835, 256, 0)
     return struct.pack("<2sIHHI", b"BM", start + len(data), 0, 0, start) + info + colours + data
@@ -103,6 +103,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "GIF with a comment of 25 MB": lambda: gif_with_comments(100_000),
     "BMP 60000×60000": lambda: bmp(60_000, 60_000),
     "BMP of empty runs": lambda: bmp(1500, 1500, bits=8, packing=1, data=b"\0\0\1a" * 1500),
+    "BMP 22000×22000 of jumps": lambda: bmp(22_000, 22_000, bits=8, packing=1, data=b"\0\2\xff\xff" * 87 + b"\0\1"),
+    "BMP 22000×22000 of jumps, 4 bits": lambda: bmp(
+        22_000, 22_000, bits=4, packing=2, data=b"\0\2\xff\xff" * 87 + b"\0\1"
+    ),
+    "PBM 21000×21000 as text": lambda: b"P1 21000 21000\n" + b"1" * 1_000_000,
+    "PGM 14000×14000 in 16 bits of its own": lambda: b"P5 14000 14000 1000\n" + bytes(300),
     "PPM 60000×60000": lambda: b"P6 60000 60000 255\n" + bytes(300),
     "PFM 10000×10000": lambda: b"Pf 10000 10000 -1\n" + bytes(300),
     "TIFF 4·10⁹ a side": lambda: tiff(TIFF_TAGS | {256: (4, 1, 4 * 10**9), 257: (4, 1, 4 * 10**9)}),
@@ -235,7 +241,17 @@ def test_a_device_and_a_pipe_are_not_read(tmp_path: Path) -> None:
         load_photo(tmp_path / "pipe.jpg")
 
 
-def test_packed_formats_have_a_limit_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["AVIF", "WEBP"])
+def test_packed_formats_have_a_limit_of_bytes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codecs, "PACKED_LIMIT", 100)
     with pytest.raises(PhotoError, match=r"over the limit of .* of this format; save it as JPEG"):
-        load_photo(encoded(noise(64), "AVIF"))
+        load_photo(encoded(noise(64), kind))
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_what_is_decoded_in_python_counts_its_copies(bits: int) -> None:
+    data = bmp(22_000, 22_000, bits=bits, packing={4: 2, 8: 1}[bits], data=b"\0\1")
+    with pytest.raises(PhotoError, match=r"484 megapixels\) would take 1\.9 GB to decode"):
+        load_photo(data)
+    with pytest.raises(PhotoError, match=r"would take 0\.9 GB to decode"):
+        load_photo(b"P3 8300 8300 255\n")

@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from spiralage.errors import PhotoError
 from spiralage.image_io import formats
@@ -31,6 +31,9 @@ _DARKEST = 15
 
 _EXIF_ITEM = re.compile(rb"(infe(?:\x02.{7}|\x03.{9}))Exif", re.DOTALL)
 """Where a HEIF container's list of items has EXIF: box name, version, flags, number, protection, type."""
+
+_PYTHON_COPIES = 3
+"""Pillow's decoders written in Python hold a picture as bytes that grow, and a copy of them at the end."""
 
 _STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 _RGB_BYTES = 3
@@ -53,7 +56,7 @@ _PLUGINS = {
 }
 
 
-def loaded(image: Image.Image, name: str, extra: int = 0) -> Raster:
+def loaded(image: ImageFile.ImageFile, name: str, extra: int = 0) -> Raster:
     """Decode a picture whose header was read, if it is within the limits.
 
     Args:
@@ -91,10 +94,12 @@ def read_jpeg(file: Guarded, name: str) -> Raster:
     return loaded(image, name, frame.coefficient_bytes)
 
 
-def needed(image: Image.Image, extra: int = 0) -> int:
+def needed(image: ImageFile.ImageFile, extra: int = 0) -> int:
     """Bytes of memory for decoding an image and then laying it out as RGB; see ``loaded``."""
     width, height = image.size
     pixels = width * height
+    if any(tile.codec_name in Image.DECODERS for tile in image.tile):  # run lengths in BMP, PPM as text
+        extra += _PYTHON_COPIES * len(image.getbands()) * (4 if image.mode == "I" else 1) * pixels
     return _STORED_BYTES.get(image.mode, 4) * pixels + max(extra, _RGB_BYTES * min(pixels, formats.MAX_PIXELS))
 
 
@@ -148,6 +153,7 @@ def by_opencv(file: Guarded, name: str, width: int, height: int, pixel_bytes: in
 
 
 def read_webp(file: Guarded, name: str) -> Raster:
+    _check_packed(file.size, name)
     size = formats.webp_size(file.read(formats.HEAD))
     if size is None:
         raise ValueError("no size in its header")
