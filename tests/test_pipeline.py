@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -306,3 +307,18 @@ print(AgePipeline(detector='none').estimate(np.zeros((64, 64, 3), np.uint8))[0].
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 0 <= float(done.stdout) <= 100
+
+
+@pytest.mark.parametrize("mistake", [{"detector": "dlip"}, {"landmarks": "fann"}])
+@pytest.mark.parametrize("given", [{}, {"detector": "none"}, {"box": Box(40, 30, 120, 150)}])
+def test_a_mistyped_name_is_told_whatever_else_is_given(mistake: dict[str, Any], given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=r"'(dlip|fann)'; choose .*dlib.* or (none|fan)"):
+        AgePipeline(restorer="none", **given | mistake)
+
+
+@pytest.mark.parametrize("values", [(np.nan, 0, 9, 9), (0, np.inf, 9, 9), (0, 0, 0, 9), (0, 0, 9, -1)])
+def test_a_box_that_can_not_be_is_told(values: tuple[float, float, float, float]) -> None:
+    with pytest.raises(OptionError, match=r"positive width and height, got .*; give x, y, width and height"):
+        AgePipeline(box=Box(*values))
+    with pytest.raises(OptionError, match=r"a Box\(x, y, width, height\) in photo pixels, got "):
+        AgePipeline(box=values)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@
     │   ├── PhotoError            one photo: missing, unreadable, too large, not a picture
     │   ├── FolderError           a folder without pictures, or one that can't be searched
     │   └── OptionError           an option's value can't be understood
+    │       └── BoxError          a face's box without a place or an area
     ├── OutputError               a result can't be written where it was asked for
     ├── ModelFileError            a model file is missing, isn't the pinned one, or does another job
     ├── NetworkError              a network's answer is no answer: NaN, infinity, no probabilities
@@ -48,6 +49,10 @@ class FolderError(InputError):
 
 class OptionError(InputError):
     """The value of an option can't be understood."""
+
+
+class BoxError(OptionError, ValueError):
+    """A face's box has no place or no area; for Python it is a ValueError, too."""
 
 
 class OutputError(SpiralageError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections.abc import Iterable
 
 OTHER_SIGNS = {
     "≥": ">=",
@@ -39,6 +40,16 @@ def printable(name: str) -> str:
     'a\\x1b[31m\\u202egpj.exe'
     """
     return "".join(map(_printable_sign, name))
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Names to choose from, as a message lists them.
+
+    >>> one_of(["fan", "dlib", "detector"])
+    'fan, dlib or detector'
+    """
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def file_bytes(text: str) -> bytes:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spiralage.distribution import MAX_AGE, age_std, central_interval, expected_age, p_at_least
+from spiralage.errors import BoxError
 
 CROP_SIZE = 256
 """Side of an aligned crop in pixels."""
@@ -73,6 +74,9 @@ class Photo:
 class Box:
     """An axis-parallel rectangle in photo pixels; it may reach beyond the photo's edge.
 
+    Raises:
+        BoxError: a corner isn't finite, or a side isn't positive.
+
     >>> Box(10, 20, 30, 40).centre
     (25.0, 40.0)
     """
@@ -85,7 +89,10 @@ class Box:
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.width, self.height)
         if not np.isfinite(values).all() or self.width <= 0 or self.height <= 0:
-            raise ValueError(f"a box needs finite corners and a positive width and height, got {values}")
+            raise BoxError(
+                f"a box needs finite corners and a positive width and height, got {values}; "
+                "give x, y, width and height in photo pixels"
+            )
 
     @property
     def centre(self) -> tuple[float, float]:

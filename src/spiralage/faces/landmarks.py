@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
+from spiralage.errors import OptionError
 from spiralage.faces.dlib_faces import DlibLandmarker
+from spiralage.text import one_of
 from spiralage.types import Face, Landmarks, Photo
 
 LandmarkerName: TypeAlias = Literal["dlib", "detector", "fan"]
@@ -29,12 +32,35 @@ class DetectorLandmarks:
         return face.landmarks
 
 
-def make_landmarker(name: LandmarkerName = "dlib") -> Landmarker:
-    """The landmarker of that name; raises MissingExtraError for "fan" without its extra."""
-    if name == "detector":
-        return DetectorLandmarks()
-    if name == "fan":
-        from spiralage.faces.fan import FanLandmarker
+def _fan() -> Landmarker:
+    from spiralage.faces.fan import FanLandmarker  # its packages are an extra
 
-        return FanLandmarker()
-    return DlibLandmarker()
+    return FanLandmarker()
+
+
+LANDMARKERS: dict[LandmarkerName, Callable[[], Landmarker]] = {
+    "dlib": DlibLandmarker,
+    "detector": DetectorLandmarks,
+    "fan": _fan,
+}
+
+
+def make_landmarker(name: LandmarkerName = "dlib") -> Landmarker:
+    """The landmarker of that name.
+
+    Raises:
+        OptionError: there is none.
+        MissingExtraError: "fan" without its extra.
+
+    Example:
+        >>> make_landmarker("detector").name
+        'detector'
+    """
+    check_landmarker(name)
+    return LANDMARKERS[name]()
+
+
+def check_landmarker(name: str) -> None:
+    """Raises OptionError if there is no landmarker of that name."""
+    if name not in LANDMARKERS:
+        raise OptionError(f"there are no landmarks {name!r}; choose {one_of(LANDMARKERS)}")
