@@ -179,10 +179,7 @@ def train_age(
         progress(done, steps, values)
         run.note(done, values | {"learning_rate": optimiser.param_groups[0]["lr"]})
         if within % phase.every(1) == 0 or within == phase.steps:
-            for told in (
-                network,
-                cast(AgeNetwork, average.module),
-            ):  # the average is what is kept; its features are its own
+            for told in (network, cast(AgeNetwork, average.module)):  # the average is what is kept
                 told.head.after_epoch(seen_features(told, phase, fabric))
         if within % phase.every(recipe.validate_every_epochs) == 0 or within == phase.steps:
             mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
