@@ -15,7 +15,8 @@ ROOT = Path(spiralage.__file__).parent
 PACKAGE = "spiralage"
 
 LAYERS: list[set[str]] = [
-    {"distribution", "errors", "external_data", "native", "provenance", "telemetry", "text", "threads", "version"},
+    {"csv_lines", "distribution", "errors", "external_data", "native", "provenance", "telemetry", "text", "threads"}
+    | {"version"},
     {"files", "types", "weights"},
     {"image_io", "model_files", "store"},
     {"runtime"},

@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pngs import encode_png
 
 from spiralage import AgePipeline, Box, Photo
 from spiralage import pipeline as pipeline_module
 from spiralage.errors import FolderError, ModelFileError, OptionError, PhotoError
 from spiralage.faces.align import invert, transform
-from spiralage.image_io import PhotoLike, encode_png
+from spiralage.image_io import PhotoLike
 from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import FACES_AT_ONCE, MOST_WAITING

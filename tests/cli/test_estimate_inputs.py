@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pngs import encode_png
 
 from spiralage import weights
 from spiralage.cli import estimate as command
 from spiralage.cli import main
 from spiralage.faces.find import FaceFinder
-from spiralage.image_io import encode_png, save_picture
+from spiralage.image_io import save_picture
 from spiralage.types import Photo, PhotoReport
 
 RUN = [sys.executable, "-c", "from spiralage.cli import entry_point; entry_point()"]

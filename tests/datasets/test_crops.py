@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pngs import encode_png
 
 from spiralage.datasets import crops as crops_module
 from spiralage.datasets.crops import FALLBACK, Crops, align_largest, build_crops
@@ -16,7 +17,6 @@ from spiralage.datasets.manifest import Row, Split, split_by_hash
 from spiralage.errors import DatasetError, OutputError
 from spiralage.faces.align import ANCHORS, align
 from spiralage.faces.find import FaceFinder
-from spiralage.image_io import encode_png
 from spiralage.types import Box, Face, Landmarks, Photo, Pixels
 
 POINTS = np.array([[60.0, 80.0], [140.0, 80.0], [100.0, 120.0], [70.0, 160.0], [130.0, 160.0]])
@@ -107,18 +107,13 @@ def test_a_picture_without_a_face_is_kept_and_flagged(tmp_path: Path) -> None:
     assert np.array_equal(Crops(tmp_path).take(np.array([2]))[0], whole)
 
 
-def test_splits_and_batches(tmp_path: Path) -> None:
+def test_splits(tmp_path: Path) -> None:
     build_crops(pictures(60), tmp_path, FINDER, data="fake")
     crops = Crops(tmp_path)
     splits: tuple[Split, ...] = ("train", "val", "test")
     indices = {split: crops.indices(split) for split in splits}
     assert sorted(np.concatenate(list(indices.values())).tolist()) == list(range(60))
     assert all(len(found) for found in indices.values())
-    for split in splits:
-        batches = list(crops.batches(split, 7))
-        assert [len(pixels) for pixels, _ in batches[:-1]] == [7] * (len(batches) - 1)
-        assert [row for _, rows in batches for row in rows] == [crops.rows[i] for i in indices[split]]
-        assert np.array_equal(np.concatenate([pixels for pixels, _ in batches]), crops.take(indices[split]))
 
 
 def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pngs import encode_png
 
 from spiralage.datasets import utkface
 from spiralage.datasets.manifest import Row, find_archive, split_by_hash
 from spiralage.errors import DatasetError
-from spiralage.image_io import encode_png, load_photo
+from spiralage.image_io import load_photo
 
 NAMES = ("7_1_3_20170109142408075.jpg.chip.jpg", "26_1_2_20170104023102422.jpg.chip.jpg", "80_0_0_2017.jpg.chip.jpg")
 

@@ -119,19 +119,23 @@ def test_a_folder_that_cannot_be_searched_is_said(tmp_path: Path, monkeypatch: p
 def folders_in_folders(top: Path, depth: int) -> Iterator[None]:
     """Deeper than a path may be long; taken away again, which not every tidying up can do."""
     here = Path.cwd()
-    os.chdir(top)
-    for _ in range(depth):
-        Path("folder").mkdir()
-        os.chdir("folder")
-    os.chdir(here)
-    yield
-    os.chdir(top)
-    for _ in range(depth):
-        os.chdir("folder")
-    for _ in range(depth):
-        os.chdir("..")
-        Path("folder").rmdir()
-    os.chdir(here)
+    made = 0
+    try:
+        os.chdir(top)
+        for _ in range(depth):
+            Path("folder").mkdir()
+            made += 1
+            os.chdir("folder")
+        os.chdir(here)
+        yield
+    finally:
+        os.chdir(top)
+        for _ in range(made):
+            os.chdir("folder")
+        for _ in range(made):
+            os.chdir("..")
+            Path("folder").rmdir()
+        os.chdir(here)
 
 
 def test_a_folder_1500_deep(tmp_path: Path) -> None:

@@ -333,13 +333,6 @@ class Crops:
         """
         return unpack_inside(np.stack([self._insides[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices]))
 
-    def batches(self, split: Split, size: int) -> Iterator[tuple[Pixels, list[Row]]]:
-        """A split in order, in batches of at most ``size``."""
-        indices = self.indices(split)
-        for start in range(0, len(indices), size):
-            chosen = indices[start : start + size]
-            yield self.take(chosen), [self.rows[i] for i in chosen]
-
 
 _read_row = TypeAdapter(Row).validate_python
 

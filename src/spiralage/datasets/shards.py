@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spiralage.csv_lines import csv_line
 from spiralage.errors import DatasetError
 from spiralage.files import replacing
 from spiralage.types import CROP_SIZE, Floats, Landmarks, Mask, Pixels
@@ -94,11 +95,8 @@ def _damaged(path: Path, reason: str) -> DatasetError:
 
 def table_text(columns: Sequence[str], records: Iterable[dict[str, object]]) -> str:
     """Records as CSV with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    lines = (csv_line(record[column] for column in columns) for record in records)
+    return "".join([csv_line(columns), *lines])
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Record]:

@@ -7,13 +7,13 @@ table is printed, never here, so that differences can be taken of what was measu
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from spiralage.csv_lines import csv_line
 from spiralage.errors import InputError
 from spiralage.files import write_text
 
@@ -271,11 +271,8 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 def write_rows(path: Path, kind: type[AnyRow], rows: Iterable[AnyRow]) -> None:
     """Write rows as CSV, whole or not at all; raises OutputError."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")  # writes a float with as many digits as give it back
-    writer.writerow(kind.model_fields)
-    writer.writerows(row.model_dump().values() for row in rows)  # None becomes an empty cell
-    write_text(path, buffer.getvalue())
+    lines = (csv_line(row.model_dump().values()) for row in rows)
+    write_text(path, "".join([csv_line(kind.model_fields), *lines]))
 
 
 def read_rows(path: Path, kind: type[AnyRow]) -> list[AnyRow]:

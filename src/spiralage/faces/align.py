@@ -111,18 +111,6 @@ def _square_matrix(face: Face) -> Doubles:
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
 
 
-def _shrink(pixels: Pixels, matrix: Doubles, scale: float) -> tuple[Pixels, Doubles]:
-    """Halve a large face with area averaging first; bilinear sampling alone would alias."""
-    halvings = int(max(0, np.floor(np.log2(1 / max(scale, 1e-6)))))
-    factor = 2**halvings
-    height, width = pixels.shape[0] // factor, pixels.shape[1] // factor
-    if factor == 1 or 0 in (height, width):
-        return pixels, matrix
-    small = cv2.resize(pixels[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
-    grow = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]])
-    return np.asarray(small, np.uint8), matrix @ grow
-
-
 def _moved(landmarks: Landmarks | None, matrix: Doubles) -> Landmarks | None:
     return None if landmarks is None else Landmarks(transform(landmarks.points, matrix), landmarks.source)
 

@@ -18,7 +18,7 @@ from spiralage.image_io.folders import SUFFIXES, list_pictures
 from spiralage.image_io.formats import FORMATS, MAX_PIXELS
 from spiralage.image_io.masks import load_mask
 from spiralage.image_io.photos import STDIN, PhotoLike, as_photo, load_photo, photo_from_image, read_stdin_photo
-from spiralage.image_io.writing import encode_picture, encode_png, output_format, resized, save_picture
+from spiralage.image_io.writing import encode_picture, output_format, resized, save_picture
 
 __all__ = [
     "FORMATS",
@@ -28,7 +28,6 @@ __all__ = [
     "PhotoLike",
     "as_photo",
     "encode_picture",
-    "encode_png",
     "list_pictures",
     "load_mask",
     "load_photo",

@@ -41,13 +41,6 @@ def resized(pixels: Pixels, scale: float) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=how))
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """A picture (height, width, 3) uint8 RGB as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
 def output_format(path: Path) -> str:
     """The format that a picture file's ending asks for, in Pillow's words; PNG for a device, which has no ending.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
+from spiralage.csv_lines import csv_line
 from spiralage.files import GrowingFile
 from spiralage.report.records import photo_record
 from spiralage.text import file_bytes
@@ -64,12 +62,7 @@ class CsvFile:
         self._file.close()
 
     def _write(self, row: Mapping[str, object]) -> None:
-        buffer = io.StringIO()
-        # Python before 3.13 leaves a carriage return bare, where readers end the row.
-        odd = any("\r" in str(value) for value in row.values())
-        quoting: Literal[0, 1] = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
-        csv.DictWriter(buffer, self._columns, restval="", lineterminator="\n", quoting=quoting).writerow(row)
-        self._file.write(file_bytes(buffer.getvalue()))
+        self._file.write(file_bytes(csv_line(row.get(column) for column in self._columns)))
 
 
 def safe_cell(text: str) -> str:
