@@ -61,6 +61,56 @@ def test_floats_to_1(dtype: str) -> None:
     assert as_photo(over).pixels[0, :, 0].tolist() == [0, 128, 255]
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("white", [1, 255])
+def test_floats_that_go_over_are_clipped_not_black(dtype: str, white: int) -> None:
+    for times in (1.02, 1.2, 2.0 if white == 1 else 1.2):
+        expected = np.minimum(colours() * times, 255)
+        pixels = as_photo((colours() / 255 * times * white).astype(dtype)).pixels
+        assert np.abs(pixels - expected).max() <= 1
+    sharpened = colours() / 255 * white
+    sharpened[0, 0], sharpened[0, 1] = -0.2 * white, 1.2 * white
+    pixels = as_photo(sharpened.astype(dtype)).pixels
+    assert (pixels[0, 0].tolist(), pixels[0, 1].tolist()) == ([0] * 3, [255] * 3)
+    np.testing.assert_array_equal(pixels[1:], colours()[1:])
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("hot", [256, 300, 1000, 30_000])
+def test_a_single_value_does_not_tell_what_is_white(dtype: str, hot: int) -> None:
+    for values in (shades().astype(dtype), colours().astype(dtype)):
+        values[0, 0] = hot
+        np.testing.assert_array_equal(as_photo(values).pixels[1:, :, 0], shades()[1:])
+        assert (as_photo(values).pixels[0, 0] == 255).all()
+
+
+def test_int8_goes_to_127() -> None:
+    np.testing.assert_allclose(as_photo((colours() // 2).astype(np.int8)).pixels, colours(), atol=2)
+    with pytest.raises(PhotoError, match="values go from -128 to 127"):
+        as_photo(colours().view(np.int8))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", *INTEGERS, *FLOATS])
+def test_alpha_of_0_and_1(dtype: str) -> None:
+    values, atol = (colours() // 2, 2) if dtype == "int8" else (colours(), 0)
+    for seen in (values, values[..., 0]):
+        layers = np.dstack([seen, np.ones((16, 16))]).astype(dtype)
+        layers[:4, ..., -1] = 0
+        pixels = as_photo(layers).pixels
+        assert (pixels[:4] == 255).all()
+        expected = colours() if seen.ndim == 3 else np.dstack([shades()] * 3)
+        np.testing.assert_allclose(pixels[4:], expected[4:], atol=atol)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_a_little_opaque_on_a_transparent_layer(dtype: str) -> None:
+    layers = np.dstack([colours(), np.zeros((16, 16), np.uint8)]).astype(dtype)
+    layers[3, 4, 3], layers[5, 6, 3] = 255, 51
+    pixels = as_photo(layers).pixels
+    assert pixels[3, 4].tolist() == colours()[3, 4].tolist()
+    np.testing.assert_allclose(pixels[5, 6], 204 + colours()[5, 6] / 5, atol=1)
+
+
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "uint32", "float32", "float64"])
 @pytest.mark.parametrize("values", [shades(), colours()], ids=["gray", "colour"])
 def test_tiffs_of_wide_types_with_values_to_255(values: Pixels, dtype: str) -> None:
