@@ -26,12 +26,12 @@ from spiralage import weights
 from spiralage.distribution import expected_age
 from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
+from spiralage.export.manifest import put
 from spiralage.export.onnx import (
     MODULATION,
     age_onnx,
     age_weights,
     check_same,
-    enter,
     export_run,
     imagine_onnx,
     torch_weights,
@@ -161,7 +161,8 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def mean_face_run(folder: Path, seed: int = 0) -> Path:
     """A finished run that is quick to export."""
-    save_tensors(folder / "mean-face.safetensors", {"pixels": torch.full((2, 2), seed)}, {})
+    face = {"pixels": torch.full((256, 256, 3), seed, dtype=torch.uint8), "landmarks": torch.zeros(68, 2)}
+    save_tensors(folder / "mean-face.safetensors", face, {})
     facts = {"recipe": "mean-face", "seed": seed, "commit": "0" * 12, "hardware": 'a "small" one', "minutes": 0.5}
     facts |= {"data": ["utkface"], "pretrained": ""}
     (folder / "run.json").write_text(json.dumps(facts))
@@ -186,8 +187,7 @@ def test_an_age_run_is_exported(runs: Path, tmp_path: Path) -> None:
 def test_the_int8_variant_of_another_network_goes(tmp_path: Path) -> None:
     facts = {"recipe": "old", "seed": 1, "commit": "0" * 12, "hardware": "", "minutes": 0.5}
     for name in ("mean-int8", "kept-int8"):
-        (tmp_path / f"{name}.onnx").write_bytes(b"rounded")
-        enter(tmp_path / "manifest.toml", tmp_path / f"{name}.onnx", "variant", facts | {"data": "", "licence": ""})
+        put(tmp_path, {f"{name}.onnx": b"rounded"}, "variant", facts | {"data": "", "licence": ""})
     export_run(mean_face_run(tmp_path), tmp_path, "mean", "mean-face")
     assert list(weights.manifest(tmp_path)) == ["kept-int8", "mean"]
     assert not (tmp_path / "mean-int8.onnx").exists()

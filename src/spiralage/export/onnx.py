@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,19 +15,18 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from spiralage.errors import CheckpointError
-from spiralage.files import sha256_of, write_bytes, write_text
+from spiralage.export.manifest import check_name, make_entry, put, read_entries
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
 from spiralage.runtime import Session
-from spiralage.store import INT8, Kind
+from spiralage.store import Kind
 from spiralage.training.pretrained import learned_from
-from spiralage.training.run import read_record
+from spiralage.training.run import RECORD, read_record
 from spiralage.training.tasks.age import load_age_network
 from spiralage.training.tasks.imagine import load_imaginer
-from spiralage.training.tasks.mean_face import MEAN_FACE_FILE
+from spiralage.training.tasks.mean_face import read_mean_face
 from spiralage.training.tasks.slices import load_slice_gan
-from spiralage.weights import Entry
 
 LICENCE = "non-commercial research (as the data)"
 
@@ -188,22 +186,25 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
         The files written.
 
     Raises:
+        OptionError: what can't be a name; see ``check_name``.
         CheckpointError: the run isn't finished or is damaged, or its network answers with NaN.
+        ModelFileError: the folder's manifest is damaged.
+        OutputError: the folder can't be written.
     """
+    check_name(name)
     facts = read_record(run)
     missing = {"recipe", "seed", "commit", "hardware", "minutes"} - facts.keys()
     if missing:
         raise CheckpointError(f"{run}: its run.json doesn't tell {', '.join(sorted(missing))}; train it again")
-    written = []
-    for part, data in _files(run, kind).items():
-        full = f"{name}-{part}" if part else name
-        path = weights / f"{full}.{'safetensors' if kind == 'mean-face' else 'onnx'}"
-        write_bytes(path, data)
-        origin = facts | {"licence": LICENCE, "data": " → ".join(learned_from(facts))}
-        enter(weights / "manifest.toml", path, kind, origin)
-        _drop(weights / "manifest.toml", weights / f"{full}{INT8}.onnx")
-        written.append(path)
-    return written
+    origin = facts | {"licence": LICENCE, "data": " → ".join(learned_from(facts))}
+    try:
+        make_entry(f"{name}.onnx", b"", kind, origin)
+    except ValueError as error:
+        raise CheckpointError(f"{run / RECORD}: damaged ({error}); train it again") from error
+    read_entries(weights)
+    ending = "safetensors" if kind == "mean-face" else "onnx"
+    files = {f"{name}-{part}" if part else name: data for part, data in _files(run, kind).items()}
+    return put(weights, {f"{full}.{ending}": data for full, data in files.items()}, kind, origin)
 
 
 def _files(run: Path, kind: Kind) -> dict[str, bytes]:
@@ -212,39 +213,5 @@ def _files(run: Path, kind: Kind) -> dict[str, bytes]:
         recipe, gan = load_slice_gan(run)
         return slices_onnx(gan, recipe.network.size)
     if kind == "mean-face":
-        if not (run / MEAN_FACE_FILE).is_file():
-            raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
-        return {"": (run / MEAN_FACE_FILE).read_bytes()}
+        return {"": read_mean_face(run)}
     return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}
-
-
-def enter(manifest: Path, path: Path, kind: str, facts: Mapping[str, Any]) -> None:
-    """Replace or add the section of a file, named after it, in the manifest; sections stay sorted.
-
-    Args:
-        manifest: ``manifest.toml``, made if need be.
-        path: the file.
-        kind: what it is.
-        facts: where it comes from: has every other field of ``weights.Entry``.
-    """
-    name, own = path.stem, {"file": path.name, "sha256": sha256_of(path), "kind": kind}
-    entry = own | {key: facts[key] for key in Entry.__dataclass_fields__ if key not in own}
-    lines = [f"[{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items())]
-    _write(manifest, _sections(manifest) | {name: "\n".join(lines)})
-
-
-def _drop(manifest: Path, path: Path) -> None:
-    """Delete a file, if it is there, and its section of the manifest."""
-    sections = _sections(manifest)
-    if sections.pop(path.stem, None):
-        _write(manifest, sections)
-    path.unlink(missing_ok=True)
-
-
-def _sections(manifest: Path) -> dict[str, str]:
-    text = manifest.read_text(encoding="utf-8") if manifest.exists() else ""
-    return {block.split("]")[0].strip("["): block.strip() for block in text.split("\n\n") if block.strip()}
-
-
-def _write(manifest: Path, sections: Mapping[str, str]) -> None:
-    write_text(manifest, "\n\n".join(sections[key] for key in sorted(sections)) + "\n")

@@ -21,8 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from spiralage import weights
 from spiralage.datasets.crops import Crops
 from spiralage.errors import DatasetError, OptionError
-from spiralage.export.onnx import enter
-from spiralage.files import write_bytes
+from spiralage.export.manifest import put
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
@@ -156,7 +155,5 @@ def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
             raise OptionError(f"{folder} holds another {name} than this installation's; choose its weights folder")
     faces = crops.take(training[np.linspace(0, len(training) - 1, FACES).astype(int)])
     for name, seen in watch(faces, seed).items():
-        entry, path = shipped[name], folder / f"{name}{INT8}.onnx"
-        write_bytes(path, to_int8(weights.read(name), seen))
-        enter(folder / "manifest.toml", path, f"{entry.kind} int8", asdict(entry))
-        yield path
+        entry, data = shipped[name], to_int8(weights.read(name), seen)
+        yield from put(folder, {f"{name}{INT8}.onnx": data}, f"{entry.kind} int8", asdict(entry))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -51,6 +52,10 @@ class Entry:
         for name, value in vars(self).items():
             if not isinstance(value, _TYPES.get(name, str)) or isinstance(value, bool):
                 raise ValueError(f"{name} is {value!r}")
+            if isinstance(value, str):
+                value.encode()  # half a character, as JSON can have it, is a ValueError
+            elif isinstance(value, float | int) and not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value!r}")
             if name in _PATTERNS and not re.fullmatch(_PATTERNS[name], str(value)):
                 raise ValueError(f"{name} is {value!r}")
 
@@ -72,7 +77,8 @@ def manifest(where: Traversable | None = None) -> dict[str, Entry]:
         return {name: Entry(**table) for name, table in tables.items()}
     except (OSError, ValueError, TypeError, RecursionError) as error:  # not TOML, not UTF-8, or not an Entry
         reason = str(error).splitlines()[0]
-        raise ModelFileError(f"{path}: no usable manifest ({reason}); {_remedy(path)}") from error
+        remedy = "reinstall spiralage" if is_shipped(path) else "mend it, or remove it and export the networks again"
+        raise ModelFileError(f"{path}: no usable manifest ({reason}); {remedy}") from error
 
 
 def read(name: str, where: Traversable | None = None) -> bytes:

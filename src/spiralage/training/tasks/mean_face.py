@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import load
 
+from spiralage import weights
 from spiralage.datasets.crops import Crops
+from spiralage.errors import CheckpointError
 from spiralage.faces.align import ANCHORS
 from spiralage.faces.landmarks import make_landmarker
 from spiralage.files import write_text
@@ -19,6 +22,11 @@ from spiralage.training.loop import Progress, no_progress
 from spiralage.types import Box, Face, Landmarks, Photo
 
 MEAN_FACE_FILE = "mean-face.safetensors"
+SHAPES: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
+    "pixels": ((256, 256, 3), np.uint8),
+    "landmarks": ((68, 2), np.float32),
+}
+"""What is in it."""
 MARK_EVERY = 10  # landmarks are found on every tenth face: their mean moves less than a tenth of a pixel
 
 
@@ -57,3 +65,26 @@ def train_mean_face(crops: Crops, folder: Path, *, progress: Progress = no_progr
     minutes = round((time.monotonic() - start_time) / 60, 1)
     write_text(folder / "run.json", json.dumps(facts | {"minutes": minutes, "train_images": len(indices)}) + "\n")
     return path
+
+
+def read_mean_face(run: Path) -> bytes:
+    """The file of a finished run, checked.
+
+    Raises:
+        CheckpointError: it isn't there, or holds other tensors than ``SHAPES``, or values that are no numbers.
+        ModelFileError: it can't be read.
+    """
+    path = run / MEAN_FACE_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{run}: no {MEAN_FACE_FILE} here; choose a run of that kind")
+    data = weights.read_file(path, None)
+    try:
+        tensors = load(data)
+    except Exception as error:  # a damaged file makes its reader raise this and that
+        raise CheckpointError(f"{path}: damaged ({error}); train it again") from error
+    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    if found != {name: (shape, np.dtype(kind)) for name, (shape, kind) in SHAPES.items()}:
+        raise CheckpointError(f"{path}: doesn't hold a mean face's pixels and landmarks; train it again")
+    if not np.isfinite(tensors["landmarks"]).all():
+        raise CheckpointError(f"{path}: its landmarks are no numbers; train it again")
+    return data
