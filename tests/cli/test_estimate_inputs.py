@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -122,6 +123,39 @@ def test_a_network_of_the_user_is_an_input(capsys: pytest.CaptureFixture[str]) -
     assert main(["estimate", "a.png", "--network", "mine.onnx", "--csv", "mine.onnx", "--detector", "none"]) == 1
     assert "mine.onnx: this is the input" in capsys.readouterr().err
     assert Path("mine.onnx").read_bytes() == weights.read("best")
+
+
+@pytest.mark.parametrize("command", [["estimate", "a.png", "--csv"], ["restore", "a.png", "-o"]])
+@pytest.mark.parametrize("given", ["nd", "nd/n", "n", "nd/n.onnx"])
+@pytest.mark.parametrize("file", ["nd/n.onnx", "nd/n.png", "nd/manifest.toml", "link.png"])
+def test_every_file_of_a_network_is_an_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: list[str], given: str, file: str
+) -> None:
+    monkeypatch.setenv("SPIRALAGE_NETWORKS", "nd")
+    Path("nd").mkdir()
+    kind, shipped = ("age", "best") if command[0] == "estimate" else ("imagine", "imagine")
+    Path("nd/n.onnx").write_bytes(weights.read(shipped))
+    entry = dataclasses.replace(weights.manifest()[shipped], file="n.onnx")
+    Path("nd/manifest.toml").write_text(
+        "\n".join(["[n]", *(f"{key} = {json.dumps(value)}" for key, value in vars(entry).items())])
+    )
+    for link in ("nd/n.png", "link.png"):
+        Path(link).hardlink_to("nd/n.onnx")
+    if command[0] == "restore" and not file.endswith(".png"):
+        pytest.skip("no picture's ending")
+    before = [path.read_bytes() for path in sorted(Path("nd").iterdir())]
+    option = "--network" if kind == "age" else "--restorer"
+    assert main([*command, file, option, given, "--detector", "none"]) == 1
+    assert f"{file}: this is the input" in capsys.readouterr().err
+    assert [path.read_bytes() for path in sorted(Path("nd").iterdir())] == before
+
+
+def test_the_detectors_file_is_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("yunet.png").write_bytes(b"a network")
+    arguments = ["--yunet", "yunet.png", "-o", "yunet.png", "--detector", "none"]
+    for command in ("occlude", "restore"):
+        assert main([command, "a.png", *arguments]) == 1
+        assert "yunet.png: this is the input" in capsys.readouterr().err
 
 
 def test_a_face_tells_who_found_it(capsys: pytest.CaptureFixture[str]) -> None:
