@@ -150,12 +150,11 @@ def test_every_file_of_a_network_is_an_input(
     assert [path.read_bytes() for path in sorted(Path("nd").iterdir())] == before
 
 
-def test_the_detectors_file_is_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["occlude", "restore"])
+def test_the_detectors_file_is_an_input(capsys: pytest.CaptureFixture[str], command: str) -> None:
     Path("yunet.png").write_bytes(b"a network")
-    arguments = ["--yunet", "yunet.png", "-o", "yunet.png", "--detector", "none"]
-    for command in ("occlude", "restore"):
-        assert main([command, "a.png", *arguments]) == 1
-        assert "yunet.png: this is the input" in capsys.readouterr().err
+    assert main([command, "a.png", "--yunet", "yunet.png", "-o", "yunet.png", "--detector", "none"]) == 1
+    assert "yunet.png: this is the input" in capsys.readouterr().err
 
 
 def test_a_face_tells_who_found_it(capsys: pytest.CaptureFixture[str]) -> None:
