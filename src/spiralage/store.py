@@ -125,6 +125,24 @@ def resolve(name_or_path: str | Path, *kinds: Kind, int8: bool = False) -> Store
     return _in_int8(found) if int8 else found
 
 
+def files_of(name_or_path: str | Path, *kinds: Kind) -> tuple[Path, ...]:
+    """The files that a network is read from, its manifest and its files in int8 too; none if there is no such network.
+
+    Args:
+        name_or_path, kinds: as for ``resolve``.
+
+    Example:
+        >>> [path.name for path in files_of("best", "age")]
+        ['best.onnx', 'manifest.toml']
+    """
+    try:
+        files = [each for file in resolve(name_or_path, *kinds).files for each in (file, int8_variant(file))]
+    except ModelFileError:  # whoever opens it says so
+        return ()
+    paths = [file.path for file in files if isinstance(file.path, Path)]
+    return tuple(dict.fromkeys([*paths, *(path.parent / MANIFEST for path in paths)]))
+
+
 def shipped_file(name: str) -> StoredFile:
     """A shipped file by its section in the manifest; raises ModelFileError."""
     entries = weights.manifest()

@@ -22,6 +22,8 @@ from spiralage.image_io import STDIN, list_pictures
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
+from spiralage.restoration.restore import LOADERS
+from spiralage.store import files_of
 from spiralage.threads import available_cores
 from spiralage.types import Box
 
@@ -88,8 +90,8 @@ def estimate(
     inputs = [
         *(path for path in listed if isinstance(path, Path)),
         *filter(None, [yunet]),
-        Path(restorer),
-        Path(network),
+        *files_of(restorer, *LOADERS),
+        *files_of(network, "age"),
     ]
     check_outputs(filter(None, (csv, page)), inputs, overwrite=overwrite)
     pipeline = AgePipeline(

@@ -26,6 +26,6 @@ def occlude(
     overwrite: Overwrite = False,
 ) -> None:
     """Put an occluder on the face of a photo and write the aligned crop."""
-    check_pictures([output], [photo], overwrite=overwrite)
+    check_pictures([output], [photo, *([yunet] if yunet is not None else [])], overwrite=overwrite)
     _, face = one_face(photo, detector, yunet)
     save_picture(output, cover_face(face, kind, seed=seed).over(face.pixels))

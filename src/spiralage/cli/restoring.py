@@ -28,8 +28,9 @@ from spiralage.image_io import encode_picture, load_mask
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by, occluder_named
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
-from spiralage.restoration.restore import Restorer, make_restorer
+from spiralage.restoration.restore import LOADERS, Restorer, make_restorer
 from spiralage.restoration.restore import restore as restore_faces
+from spiralage.store import files_of
 from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixels
 
 GAP = 8
@@ -84,7 +85,7 @@ def restore(
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
     find_occlusion = _what_is_hidden(window, occlusion)
     mask = None if occlusion is None else Path(occlusion)  # one that names an occluder is no file, and no harm
-    inputs = [path for path in (photo, mask, yunet, Path(restorer)) if path is not None]
+    inputs = [*(path for path in (photo, mask, yunet) if path is not None), *files_of(restorer, *LOADERS)]
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
     check_pictures([path for path in firsts if path is not None], inputs, overwrite=overwrite)
     filler = make_restorer(restorer, threads=threads)
