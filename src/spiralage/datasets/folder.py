@@ -23,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
+from spiralage.datasets.manifest import OLDEST, SPLITS, Row, Split, split_by_hash
 from spiralage.errors import DatasetError
 
 REQUIRED = ("image", "age")
 COLUMNS = (*REQUIRED, "subject", "sex", "group", "split")
-OLDEST = 120
 _Sex = Literal["male", "female"]
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from spiralage.errors import DatasetError
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
+OLDEST = 120
+"""Years; no data set has an older person."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SHARES: tuple[tuple[Split, float], ...] = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 
@@ -22,7 +26,7 @@ class Row:
     Args:
         image: its name inside the archive or folder.
         subject: who it shows; pictures of one subject are always in one split.
-        age: in years, or None if the data set doesn't say.
+        age: in years, 0 to ``OLDEST``, or None if the data set doesn't say.
         sex: "male", "female", or None if the data set doesn't say.
         group: the data set's own population group, or None.
         split: train, val or test.
@@ -30,7 +34,7 @@ class Row:
 
     image: str
     subject: str
-    age: int | None
+    age: Annotated[int, Field(ge=0, le=OLDEST)] | None  # checked where tables are read
     sex: Literal["male", "female"] | None
     group: str | None
     split: Split

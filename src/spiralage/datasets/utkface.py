@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Literal
 
 from spiralage.datasets.archives import Archive, base_name, opened
-from spiralage.datasets.manifest import Row, split_by_hash
+from spiralage.datasets.manifest import OLDEST, Row, split_by_hash
 from spiralage.datasets.same_faces import subject_of
 from spiralage.errors import DatasetError
 
 ARCHIVE = "UTKFace.tar"
 RACES = ("White", "Black", "Asian", "Indian", "other")
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?:(?P<sex>[01])_)?(?:(?P<race>[0-4])_)?\d* ?\.?jpg(?:\.chip\.jpg)?")
-_OLDEST = 120
 
 
 def parse_name(name: str) -> Row | None:
@@ -39,7 +38,7 @@ def parse_name(name: str) -> Row | None:
     True
     """
     match = _NAME.fullmatch(name)
-    if match is None or int(match["age"]) > _OLDEST:
+    if match is None or int(match["age"]) > OLDEST:
         return None
     subject = subject_of("utkface", name, duplicate_groups().get(name, name))
     sex: Literal["male", "female"] | None = None

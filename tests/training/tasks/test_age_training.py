@@ -447,3 +447,22 @@ def test_a_head_is_told_of_every_epoch_and_what_it_learned_is_kept(
     with torch.no_grad():
         found = network(torch.from_numpy(crops.take(np.arange(2))))
     assert torch.equal(found, frequencies(ages).expand(2, -1))
+
+
+@pytest.mark.parametrize("years", ["-5", "121", "999", "nan", "3.5"])
+def test_an_age_that_nobody_has_is_found_before_the_training(tmp_path: Path, years: str) -> None:
+    write_crops(tmp_path / "faces")
+    table = tmp_path / "faces" / "shard-0000.csv"
+    table.write_text(table.read_text().replace("0.jpg,0.jpg,10,", f"0.jpg,0.jpg,{years},", 1))
+    with pytest.raises(DatasetError, match=r"bad row, .*0\.jpg"):
+        train(Crops(tmp_path / "faces"), tmp_path / "run")
+    assert not (tmp_path / "run" / "log.csv").exists()
+
+
+def test_a_validation_that_is_no_number_stops_the_run(
+    crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(age, "validation_mae", lambda *_, **__: float("nan"))
+    with pytest.raises(TrainingError, match="val_mae is nan"):
+        train(crops, tmp_path / "run")
+    assert not (tmp_path / "run" / WEIGHTS).exists()

@@ -19,7 +19,7 @@ from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
 from spiralage.distribution import expected_age
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, TrainingError
 from spiralage.files import sha256_of
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import make_backbone
@@ -183,6 +183,8 @@ def train_age(
                 told.head.after_epoch(seen_features(told, phase, fabric))
         if within % phase.every(recipe.validate_every_epochs) == 0 or within == phase.steps:
             mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
+            if math.isnan(mae) and len(phase.crops.indices("val")):
+                raise TrainingError(done, "val_mae is nan")
             run.log(done, values | {"val_mae": mae})
         network.train()
         stop = run.out_of_time(fabric)
