@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pictures import encoded
@@ -23,14 +24,56 @@ def rgba(gray: Pixels, alpha: Pixels) -> Image.Image:
     return Image.fromarray(np.dstack([gray, gray, gray, alpha]))
 
 
-def palette(transparent: int | None) -> bytes:
+def palette(transparent: int | None, colour: tuple[int, int, int] = (255, 255, 255)) -> bytes:
     image = Image.fromarray(WHERE.astype(np.uint8)).convert("P")
     image.putdata(WHERE.ravel().astype(int).tolist())
-    image.putpalette([0, 0, 0, 255, 255, 255])
+    image.putpalette([0, 0, 0, *colour])
     return encoded(image) if transparent is None else encoded(image, transparency=transparent)
 
 
+def coloured(colour: tuple[int, int, int], where: Mask = WHERE) -> bytes:
+    """Such a brush on opaque black."""
+    return encoded(Image.fromarray(where[..., None] * np.array(colour, np.uint8)))
+
+
+def brush(colour: int, alpha: int) -> bytes:
+    """Such a brush on a transparent layer."""
+    return encoded(rgba(WHERE * np.uint8(colour), WHERE * np.uint8(alpha)))
+
+
+def wide_layer(values: Pixels, alpha: Pixels) -> bytes:
+    """RGBA of 16 bits with these very numbers."""
+    return bytes(cv2.imencode(".png", np.dstack([values, values, values, alpha]).astype(np.uint16))[1])
+
+
+ONES = WHERE.astype(np.uint8)
+
 MASKS = {
+    "white brush of alpha 127": brush(255, 127),
+    "white brush of alpha 100": brush(255, 100),
+    "white brush of alpha 50": brush(255, 50),
+    "black brush of alpha 100": brush(0, 100),
+    "red on black": coloured((255, 0, 0)),
+    "green on black": coloured((0, 255, 0)),
+    "blue on black": coloured((0, 0, 200)),
+    "dark red on black": coloured((100, 0, 0)),
+    "maroon of a palette": palette(None, (128, 0, 0)),
+    "dark red of a palette": palette(None, (64, 0, 0)),
+    "two dark reds of labels": encoded(
+        Image.fromarray(WHERE[..., None] * np.repeat(np.array([[64, 0, 0], [128, 0, 0]], np.uint8), 128, axis=0))
+    ),
+    "0 and 2": encoded(Image.fromarray(ONES * 2)),
+    "0 and 2 in 16 bits": encoded(Image.fromarray(ONES.astype(np.uint16) * 2)),
+    "0 and 2 in 32 bits": encoded(Image.fromarray(ONES.astype(np.int32) * 2), "TIFF"),
+    "0 and 100": encoded(Image.fromarray(ONES * 100)),
+    "labels 0, 1 and 2": encoded(Image.fromarray(ONES * 2 - (ONES & (np.arange(256) % 2)).astype(np.uint8))),
+    "RGB of 0 and 1": encoded(Image.fromarray(np.dstack([ONES] * 3))),
+    "RGBA of 0 and 1": encoded(rgba(ONES, ONES)),
+    "RGBA of 0 and 1, alpha 1": encoded(rgba(ONES, OPAQUE // 255)),
+    "RGBA of 0 and 1, opaque": encoded(rgba(ONES, OPAQUE)),
+    "RGBA of 1, alpha 0 and 1": encoded(rgba(OPAQUE // 255, ONES)),
+    "RGBA of 0 and 1 in 16 bits": wide_layer(ONES, ONES),
+    "RGBA of 0 and 1 in 16 bits, alpha 1": wide_layer(ONES, OPAQUE // 255),
     "gray": encoded(Image.fromarray(WHITE)),
     "RGB": encoded(Image.fromarray(np.dstack([WHITE] * 3))),
     "JPEG": encoded(Image.fromarray(WHITE), "JPEG", quality=100),
@@ -68,11 +111,23 @@ def test_black_and_white_on_a_layer_with_holes() -> None:
     np.testing.assert_array_equal(mask, WHERE)
 
 
-def test_a_path_and_an_empty_layer(tmp_path: Path) -> None:
+def test_a_path_and_all_white(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(MASKS["white on transparent white"])
     np.testing.assert_array_equal(load_mask(tmp_path / "mask.png"), WHERE)
-    assert not load_mask(encoded(rgba(OPAQUE, OPAQUE * np.uint8(0)))).any()
     assert load_mask(encoded(Image.fromarray(OPAQUE))).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA", "P", "I;16", "F"])
+def test_a_mask_that_hides_nothing_is_refused(mode: str) -> None:
+    with pytest.raises(PhotoError, match=r"^empty: the mask hides nothing; paint white what is hidden"):
+        load_mask(encoded(Image.new(mode, (256, 256), 0), "TIFF" if mode == "F" else "PNG"), name="empty")
+
+
+def test_an_empty_layer_is_refused() -> None:
+    with pytest.raises(PhotoError, match="hides nothing"):
+        load_mask(encoded(rgba(OPAQUE, OPAQUE * np.uint8(0))))
+    with pytest.raises(PhotoError, match="hides nothing"):
+        load_mask(encoded(rgba(OPAQUE * np.uint8(0), OPAQUE)))
 
 
 def test_what_is_no_mask(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """A mask picture → what is painted in it.
 
     transparent anywhere    a layer that was painted on: what is transparent isn't painted. Of the rest white is; if
-                            nothing in it is white, as with a black or red brush, all of it is
+                            nothing in it is white, as with a black brush, all of it is
     opaque everywhere       white is painted, black isn't
 
-White is what is at least half as bright as white can be. Values that are nothing but 0 and 1 count as black and
-white, whatever their type.
+Transparent is less than half of full opacity; but where a layer has no more than that anywhere, as a faint brush
+leaves it, any opacity counts as painted. White is what is at least half as bright as white can be, and a colour is
+as bright as its largest channel. A mask of 0 and a few other values, none of them over half, is one of labels: what
+is at least half of its largest value counts as white.
+
+A mask in which nothing is painted is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from spiralage.errors import PhotoError
@@ -22,6 +27,7 @@ from spiralage.image_io.opening import Guarded, check_size, opened, short
 from spiralage.types import CROP_SIZE, Mask
 
 _HALF = 128
+_MOST_LABELS = 8
 
 
 def load_mask(source: str | Path | bytes, *, name: str | None = None) -> Mask:
@@ -35,7 +41,7 @@ def load_mask(source: str | Path | bytes, *, name: str | None = None) -> Mask:
         (256, 256) bool, True where it is painted: hidden.
 
     Raises:
-        PhotoError: it can't be read, or isn't 256×256 pixels.
+        PhotoError: it can't be read, isn't 256×256 pixels, or nothing is painted in it.
     """
     called = short(name or ("mask" if isinstance(source, bytes) else str(source)))
     if isinstance(source, bytes):
@@ -54,7 +60,10 @@ def _painted(file: Guarded, name: str) -> Mask:
         image = raster.with_alpha()
     except Exception as error:  # values that can't be a picture's
         raise damaged(name, error) from error
-    return painted(image)
+    mask = painted(image)
+    if not mask.any():
+        raise PhotoError(f"{name}: the mask hides nothing; paint white what is hidden")
+    return mask
 
 
 def painted(image: Image.Image) -> Mask:
@@ -65,10 +74,18 @@ def painted(image: Image.Image) -> Mask:
     [[True, False]]
     """
     values = np.asarray(image)
-    grays, opaque = values[..., :3].mean(axis=2), values[..., 3] >= _HALF
-    if grays.max() == 1 and set(np.unique(values[..., :3])) <= {0, 1}:
-        grays = grays * 255
-    white: Mask = grays >= _HALF
-    if opaque.all():
+    alpha = values[..., 3]
+    white, visible = _white(values[..., :3].max(axis=2)), _visible(alpha)
+    if visible.all():
         return white
-    return opaque & white if (opaque & white).any() else opaque
+    return visible & white if (visible & white).any() else visible
+
+
+def _visible(alpha: npt.NDArray[np.uint8]) -> Mask:
+    return alpha >= _HALF if alpha.max() >= _HALF else alpha > 0
+
+
+def _white(light: npt.NDArray[np.uint8]) -> Mask:
+    values = np.unique(light)
+    labels = values[0] == 0 and 0 < values[-1] <= _HALF and len(values) <= _MOST_LABELS
+    return light >= (values[-1] / 2 if labels else _HALF)
