@@ -11,12 +11,11 @@ from synthetic import age_network
 from torch import Tensor
 
 from spiralage.networks.age import AgeNetwork
-from spiralage.networks.backbones import SMALLEST, BackboneName, CompactNet, make_backbone
+from spiralage.networks.backbones import BACKBONES, BackboneName, CompactNet, make_backbone
 from spiralage.networks.heads import HeadName, make_head
 from spiralage.networks.views import CentredSquare
 from spiralage.training.optimisers import make_average
 
-BACKBONES: tuple[BackboneName, ...] = get_args(BackboneName)
 LAST: dict[BackboneName, dict[str, str]] = {  # a name today → the name in files from before
     "alexnet": {"head.logits": "backbone.21"},
     "compact": {"head.logits": "backbone.head.2", "backbone.norm": "backbone.head.0"},
@@ -39,6 +38,10 @@ def as_before(tensors: dict[str, Tensor], name: BackboneName) -> dict[str, Tenso
     return tensors
 
 
+def test_every_name_has_a_row() -> None:
+    assert tuple(BACKBONES) == get_args(BackboneName)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["compact", "mobilenet", "vgg16-bn"])
 def test_any_backbone_takes_any_head(name: BackboneName) -> None:
@@ -55,8 +58,8 @@ def test_any_backbone_takes_any_head(name: BackboneName) -> None:
 @pytest.mark.parametrize("name", BACKBONES)
 def test_the_smallest_picture_is_taken(name: BackboneName) -> None:
     with torch.device("meta"):  # shapes alone
-        backbone = make_backbone(name, 0.5, 4).eval()
-        assert backbone(torch.rand(1, 3, SMALLEST[name], SMALLEST[name])).shape == (1, backbone.width)
+        backbone = network_of(name).backbone
+        assert backbone(torch.rand(1, 3, backbone.smallest, backbone.smallest)).shape == (1, backbone.width)
 
 
 @pytest.mark.parametrize("name", BACKBONES)

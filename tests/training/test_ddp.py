@@ -111,7 +111,7 @@ def test_two_processes_end_with_one_run(tmp_path: Path, crops: Crops) -> None:
     train_age(load_recipe(tmp_path / "shared.toml", AgeRecipe), crops, alone, **FLOAT32)
     torch.manual_seed(3)
     untrained = vector(MobileNet(dropout=0))
-    shared_way, lone_way = (vector(load_age_network(r)[1].backbone) - untrained for r in (run, alone))
+    shared_way, lone_way = (vector(load_age_network(r)[1].get_submodule("backbone")) - untrained for r in (run, alone))
     assert lone_way.norm() > 0
     # As one process with the whole batch: with half of it, or with gradients that aren't shared, it would go elsewhere.
     assert (shared_way - lone_way).norm() < 0.1 * lone_way.norm()

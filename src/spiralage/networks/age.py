@@ -58,7 +58,7 @@ class AgeNetwork(nn.Module):
         Raises:
             RecipeError: the backbone isn't a sequence of that many layers.
         """
-        backbone: nn.Module = self.backbone
+        backbone = self.get_submodule("backbone")
         if freeze == 0:
             return nn.Identity(), Tail(backbone, self.head)
         if not isinstance(backbone, nn.Sequential) or freeze > len(backbone):

@@ -85,4 +85,4 @@ class VGG19Convolutions(nn.Sequential):
 
 def age_features(network: AgeNetwork, size: int | None = None) -> Features:
     """The features of an age network."""
-    return Features(network.backbone, network.MEAN, network.STD, size)
+    return Features(network.get_submodule("backbone"), network.MEAN, network.STD, size)

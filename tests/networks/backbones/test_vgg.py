@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -80,7 +82,8 @@ def test_features_are_the_first_of_each_block() -> None:
 
 def test_a_fresh_backbone_starts_near_the_uniform_distribution() -> None:
     torch.manual_seed(0)
-    network = make_backbone("vgg16", 0.3, 8).eval()
+    network: Any = make_backbone("vgg16", 0.3, 8)
+    network.eval()
     assert [m.p for m in network.modules() if isinstance(m, nn.Dropout)] == [0.3, 0.3]
     head = make_head("cross-entropy", network.width)
     p = head.probabilities(network(torch.randn(4, 3, 64, 64)))

@@ -188,8 +188,8 @@ def test_a_run_starts_from_the_weights_of_another(crops: Crops, tmp_path: Path) 
     still = {"learning_rate": 1e-12}
     second = age_recipe(name="second", start="first", epochs=1, optimiser=still, ema=0.0)
     train_age(second, crops, tmp_path / "second", **FLOAT32)
-    expected = load_age_network(tmp_path / "first")[1].backbone.state_dict()
-    found = load_age_network(tmp_path / "second")[1].backbone.state_dict()
+    expected = load_age_network(tmp_path / "first")[1].get_submodule("backbone").state_dict()
+    found = load_age_network(tmp_path / "second")[1].get_submodule("backbone").state_dict()
     assert all(torch.allclose(found[name], value) for name, value in expected.items() if name.endswith("weight"))
     facts = json.loads((tmp_path / "second" / "run.json").read_text())
     assert facts["start_data"] == ["UTKFace"]

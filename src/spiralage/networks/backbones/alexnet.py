@@ -21,7 +21,7 @@ class AlexNet(nn.Sequential):
     """
 
     width = 4096
-    smallest = 63
+    smallest: ClassVar[int] = 63
     former: ClassVar[Mapping[str, str]] = {"backbone.21.": "head.logits."}
 
     def __init__(self, dropout: float = 0.5) -> None:

@@ -46,7 +46,7 @@ class CompactNet(nn.Module):
         dropout: of the output.
     """
 
-    smallest = 32
+    smallest: ClassVar[int] = 32
     former: ClassVar[Mapping[str, str]] = {"backbone.head.0.": "backbone.norm.", "backbone.head.2.": "head.logits."}
 
     def __init__(

@@ -40,7 +40,7 @@ class MobileNet(nn.Sequential):
     """
 
     width = HIDDEN
-    smallest = 32
+    smallest: ClassVar[int] = 32
     former: ClassVar[Mapping[str, str]] = {"backbone.19.": "head.logits."}
 
     def __init__(self, dropout: float = 0.2) -> None:

@@ -85,7 +85,7 @@ class VGG(nn.Sequential):
         torch.Size([1, 256])
     """
 
-    smallest = 32
+    smallest: ClassVar[int] = 32
     former: ClassVar[Mapping[str, str]] = {"backbone.9.": "head.logits."}
 
     def __init__(self, name: VGGName = "vgg16", width: int = 64, dropout: float = 0.5, *, normed: bool = False) -> None:

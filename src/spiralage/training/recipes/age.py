@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from spiralage.datasets.sources import DatasetName
-from spiralage.networks.backbones import SMALLEST, BackboneName
+from spiralage.networks.backbones import BACKBONES, BackboneName
 from spiralage.occlusion.occluders import OccluderName
 from spiralage.training.recipes.age_losses import AgeLossRecipe, MeanVariance
 from spiralage.training.recipes.base import Epochs, Name, Optimiser, Share, Strict, TrainingRecipe
@@ -31,15 +31,16 @@ class AgeNetworkRecipe(Strict):
     def _has_a_side(self) -> AgeNetworkRecipe:
         if self.crop % self.pool:
             raise ValueError(f"pool must divide crop, {self.pool} doesn't divide {self.crop}")
-        smallest = SMALLEST[self.backbone]
+        smallest = BACKBONES[self.backbone].kind.smallest
         if self.side < smallest:
             raise ValueError(f"{self.backbone} takes {smallest} pixels or more, crop / pool = {self.side}")
         return self
 
     @model_validator(mode="after")
     def _has_a_width(self) -> AgeNetworkRecipe:
-        if self.width != 64 and self.backbone not in ("vgg16", "vgg16-bn"):
-            raise ValueError(f"width is for vgg16 and vgg16-bn; {self.backbone} has one width")
+        if self.width != 64 and not BACKBONES[self.backbone].widths:
+            those = " and ".join(name for name, row in BACKBONES.items() if row.widths)
+            raise ValueError(f"width is for {those}; {self.backbone} has one width")
         return self
 
 
@@ -131,7 +132,7 @@ class AgeRecipe(TrainingRecipe):
             raise ValueError(
                 f"the last stage trains at {last} pixels, the network is used at crop / pool = {used}; make them equal"
             )
-        smallest = SMALLEST[self.network.backbone]
+        smallest = BACKBONES[self.network.backbone].kind.smallest
         if not all(smallest <= stage.size <= self.network.crop for stage in self.stages):
             raise ValueError(f"a stage of {self.network.backbone} has {smallest} to {self.network.crop} pixels")
         return self
