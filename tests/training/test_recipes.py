@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from spiralage.errors import RecipeError
+from spiralage.networks.heads import HEADS, HeadName, make_head
 from spiralage.training.recipes import (
     AgeRecipe,
     CrossEntropy,
@@ -264,6 +265,13 @@ def test_the_loss_is_mean_variance_unless_it_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sample.toml"
     path.write_text(AGE.replace("\n[loss]\nmean = 0.2\n", "\n"), encoding="utf-8")
     assert load_recipe(path, AgeRecipe).loss == MeanVariance(mean=0.2, variance=0.05)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_has_a_loss_with_the_heads_settings(tmp_path: Path, head: HeadName) -> None:
+    loss = load_recipe(changed(tmp_path, AGE, "mean = 0.2", f'name = "{head}"'), AgeRecipe).loss
+    assert loss.name == head
+    assert make_head(loss.name, 4, **loss.weights).width == 4
 
 
 def test_an_unknown_loss_is_told_with_those_that_there_are(tmp_path: Path) -> None:

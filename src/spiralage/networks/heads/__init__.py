@@ -1,6 +1,13 @@
 """Heads: a backbone's features in, a distribution over the ages 0…100 out, and a loss. Named in ``HEADS``.
 
-A new head is a subclass of ``Head`` in a file of its own and a row here; any backbone takes it.
+A new head is
+
+- a subclass of ``Head`` in a file of its own;
+- a name in ``HeadName``, which type checkers read, and a row in ``HEADS``;
+- for recipes, a class in ``training/recipes/age_losses.py`` with its settings and their bounds, named in
+  ``AgeLossRecipe``.
+
+Any backbone takes it. Messages and the tests of all heads read their names from ``HEADS``.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
+from spiralage.networks.heads import HEADS
 from spiralage.training.recipes.base import Strict, Weight, formerly
 
 
@@ -38,6 +39,11 @@ class DistributionLearning(_AgeLoss):
     l1: Weight = 0.0
 
 
+def _names() -> str:
+    *others, last = HEADS
+    return f"{', '.join(others)} or {last}"
+
+
 def _loss_name(value: Any) -> str:
     return str(value.get("name", "mean-variance") if isinstance(value, dict) else getattr(value, "name", value))
 
@@ -49,6 +55,6 @@ AgeLossRecipe = Annotated[
     Discriminator(
         _loss_name,
         custom_error_type="loss_name",
-        custom_error_message="name must be mean-variance, cross-entropy or dldl",
+        custom_error_message=f"name must be {_names()}",
     ),
 ]
