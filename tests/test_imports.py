@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"csv_lines", "distribution", "errors", "external_data", "native", "provenance", "telemetry", "text", "threads"}
     | {"version"},
     {"files", "types", "weights"},
-    {"image_io", "model_files", "store"},
+    {"image_io", "mean_face", "model_files", "store"},
     {"runtime"},
     {"faces", "occlusion", "restoration", "age"},
     {"workers"},

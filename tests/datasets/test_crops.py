@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from pngs import encode_png
 
+from spiralage.datasets import build_crops as build_module
 from spiralage.datasets import crops as crops_module
-from spiralage.datasets.crops import FALLBACK, Crops, align_largest, build_crops
+from spiralage.datasets.build_crops import align_largest, build_crops
+from spiralage.datasets.crops import FALLBACK, Crops
 from spiralage.datasets.manifest import Row, Split, split_by_hash
 from spiralage.errors import DatasetError, OutputError
 from spiralage.faces.align import ANCHORS, align
@@ -67,7 +69,8 @@ def pictures(count: int = COUNT) -> Iterator[tuple[Row, bytes]]:
 
 @pytest.fixture(autouse=True)
 def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops_module, "SHARD_SIZE", SHARD)
+    for module in (crops_module, build_module):
+        monkeypatch.setattr(module, "SHARD_SIZE", SHARD)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -16,10 +16,9 @@ from spiralage.datasets.crops import Crops, Indices
 from spiralage.evaluation import conditions
 from spiralage.evaluation.conditions import Condition, all_conditions, pictures_under, prepared_conditions
 from spiralage.evaluation.results import ConditionKey
-from spiralage.occlusion.mean_shape import mean_landmarks
+from spiralage.mean_face import mean_face, mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.occlusion.window import paper_mask
-from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS, make_restorer
 from spiralage.types import Mask, Pixels
 

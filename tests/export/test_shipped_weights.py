@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spiralage import weights
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator
 from spiralage.datasets import utkface
-from spiralage.datasets.crops import align_largest
+from spiralage.datasets.build_crops import align_largest
 from spiralage.distribution import expected_age
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import age_weights, torch_weights

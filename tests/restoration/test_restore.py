@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from spiralage.faces.align import align
 from spiralage.faces.detect import GivenBox
+from spiralage.mean_face import mean_face
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, paper_mask, random_window
-from spiralage.restoration.baselines import Inpainter, MeanFace, mean_face
+from spiralage.restoration.baselines import Inpainter, MeanFace
 from spiralage.restoration.restore import RESTORERS, RestorerName, fill_hidden, make_restorer, restore
 from spiralage.types import AlignedFace, Box, Mask, Occlusion, Photo, Pixels
 

@@ -9,8 +9,8 @@ from synthetic import age_recipe, drawn_crop, imagine_recipe
 from torch import Tensor
 
 from spiralage.errors import RecipeError
+from spiralage.mean_face import mean_landmarks
 from spiralage.networks.views import CentredSquare
-from spiralage.occlusion.mean_shape import mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.training.augment import cover_some

@@ -31,7 +31,8 @@ def data_crops(
     partial: Annotated[bool, typer.Option("--partial", help="take a part of a set whose pictures are counted")] = False,
 ) -> None:
     """Align every face of a data set once; goes on where a killed run stopped."""
-    from spiralage.datasets.crops import Crops, build_crops
+    from spiralage.datasets.build_crops import build_crops
+    from spiralage.datasets.crops import Crops
     from spiralage.faces.find import make_finder
 
     source = SOURCES[name]

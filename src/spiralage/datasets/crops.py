@@ -1,16 +1,12 @@
 """Aligned crops, made once: shards of raw 256×256 pictures that training reads through memory maps.
 
-``shards`` tells the files. Each is written beside and renamed, a shard's table last, so a build killed half-way
-goes on at the first shard that lacks its table. The tables say which pictures are done.
+``shards`` tells the files, ``build_crops`` makes them. The tables say which pictures there are.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,182 +22,20 @@ from spiralage.datasets.shards import (
     POINTS,
     Record,
     map_array,
-    pack_inside,
-    pack_landmarks,
     read_facts,
     read_table,
-    save_array,
-    table_text,
     unpack_inside,
 )
-from spiralage.errors import DatasetError, PhotoError
-from spiralage.faces.align import align
-from spiralage.faces.find import FaceFinder
-from spiralage.files import write_text
-from spiralage.image_io import load_photo
-from spiralage.types import AlignedFace, Box, Face, Floats, Mask, Pixels
+from spiralage.errors import DatasetError
+from spiralage.types import Floats, Mask, Pixels
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Indices: TypeAlias = Integers
 
 SHARD_SIZE = 512
 FALLBACK = "fallback"
-_COLUMNS = [field.name for field in fields(Row)] + ["found_by"]
-_LEFT_OUT_COLUMNS = ["image", "reason"]
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A picture that isn't among the crops, and why."""
-
-    image: str
-    reason: str
-
-
-def build_crops(
-    pictures: Iterable[tuple[Row, bytes]],
-    folder: Path,
-    finder: FaceFinder,
-    *,
-    data: str,
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[LeftOut]:
-    """Align every picture of a data set and write the shards that are still missing.
-
-    A picture without a found face is cut from its middle and flagged ``found_by = fallback``, never
-    dropped. One that can't be decoded is left out and written down in ``left-out.csv``.
-
-    Args:
-        pictures: (row, encoded bytes), in the order that the crops will have.
-        folder: where the shards go.
-        finder: finds the faces.
-        data: the data set's name.
-        progress: told the number of pictures done so far.
-
-    Returns:
-        The pictures that were left out.
-
-    Raises:
-        DatasetError: no picture can be decoded, or the folder has crops of other pictures.
-    """
-    build = _Build(folder, finder, data)
-    waiting = iter(pictures)
-    for number in itertools.count():
-        if build.table_path(number).exists():
-            build.pass_shard(number, waiting)
-        elif not build.write_shard(number, waiting):
-            break
-        progress(build.crops + len(build.left_out))
-    build.finish(number)
-    return build.left_out
-
-
-class _Build:
-    """The shards of a build, in order; ``crops`` and ``left_out`` are what it has met so far."""
-
-    def __init__(self, folder: Path, finder: FaceFinder, data: str) -> None:
-        self.folder, self.finder, self.data = folder, finder, data
-        self.crops = 0
-        self.left_out: list[LeftOut] = []
-        self._short = False  # a shard with fewer pictures can only be the last
-        self._known = {
-            record["image"]: record["reason"] for record in read_table(self._left_out_path, _LEFT_OUT_COLUMNS)
-        }
-
-    def table_path(self, number: int) -> Path:
-        return self.folder / f"shard-{number:04}.csv"
-
-    @property
-    def _left_out_path(self) -> Path:
-        return self.folder / "left-out.csv"
-
-    def pass_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> None:
-        """Take a finished shard's pictures, and those left out between them, without decoding them."""
-        images = [record["image"] for record in read_table(self.table_path(number), _COLUMNS)]
-        for image in images:
-            for row, _ in waiting:
-                if row.image == image:
-                    break
-                if row.image not in self._known:
-                    raise self._of_other_pictures(number)
-                self.left_out.append(LeftOut(row.image, self._known[row.image]))
-            else:
-                raise self._of_other_pictures(number)
-        self._count(number, len(images))
-
-    def write_shard(self, number: int, waiting: Iterator[tuple[Row, bytes]]) -> bool:
-        """Decode and align until a shard is full or nothing is left; False if it would be empty."""
-        crops: list[AlignedFace] = []
-        records: list[dict[str, object]] = []
-        while len(records) < SHARD_SIZE and (item := next(waiting, None)) is not None:
-            row, data = item
-            try:
-                aligned, found_by = align_largest(data, row.image, self.finder)
-            except PhotoError as error:
-                self.left_out.append(LeftOut(row.image, str(error).removeprefix(f"{row.image}: ")))
-                continue
-            crops.append(aligned)
-            records.append({**asdict(row), "found_by": found_by})
-        if not records:
-            return False
-        self._count(number, len(records))
-        save_array(self.folder / f"shard-{number:04}.npy", np.stack([crop.pixels for crop in crops]))
-        packed = np.stack([pack_landmarks(crop.landmarks) for crop in crops])
-        save_array(self.folder / f"landmarks-{number:04}.npy", packed)
-        save_array(self.folder / f"inside-{number:04}.npy", np.stack([pack_inside(crop.inside) for crop in crops]))
-        self._write_left_out()
-        write_text(self.table_path(number), table_text(_COLUMNS, records))
-        return True
-
-    def finish(self, shards: int) -> None:
-        """Write what comes last, after checking that there are crops, and none but these."""
-        if not self.crops and self.left_out:
-            first = self.left_out[0]
-            raise DatasetError(
-                f"none of the {len(self.left_out)} pictures can be decoded; the first is {first.image}: {first.reason}"
-            )
-        beyond = [path for path in self.folder.glob("shard-*.csv") if path >= self.table_path(shards)]
-        if beyond:
-            raise self._of_other_pictures(shards)
-        self._write_left_out()
-        facts = {"data": self.data, "images": self.crops, "detector": self.finder.detector.name}
-        write_text(self.folder / "complete.json", json.dumps(facts) + "\n")
-
-    def _count(self, number: int, crops: int) -> None:
-        if self._short:
-            raise self._of_other_pictures(number - 1)
-        self._short = crops < SHARD_SIZE
-        self.crops += crops
-
-    def _write_left_out(self) -> None:
-        if self.left_out:
-            write_text(self._left_out_path, table_text(_LEFT_OUT_COLUMNS, [asdict(left) for left in self.left_out]))
-        else:
-            self._left_out_path.unlink(missing_ok=True)
-
-    def _of_other_pictures(self, number: int) -> DatasetError:
-        return DatasetError(
-            f"{self.table_path(number)} was made from other pictures; choose another --crops folder or remove this one"
-        )
-
-
-def align_largest(data: bytes, name: str, finder: FaceFinder) -> tuple[AlignedFace, str]:
-    """The aligned face of a one-person picture, and what found it.
-
-    Of several faces it is the one that is large and near the middle: the picture's own person. What
-    lies beyond the picture is its mirror image.
-    """
-    photo = load_photo(data, name=name)
-    centre = np.array(photo.size) / 2
-
-    def prominence(face: Face) -> float:
-        distance = float(np.hypot(*(np.array(face.box.centre) - centre)))
-        return face.box.width - distance
-
-    found = finder.find_one(photo, prefer=prominence, mirror=True)
-    if found is None:
-        return align(photo, Face(Box(0, 0, *photo.size)), mirror=True), FALLBACK
-    return found.aligned, found.face.detector
+"""What "found" a face where no detector did: the picture's middle is taken."""
+COLUMNS = [field.name for field in fields(Row)] + ["found_by"]
 
 
 def is_complete(folder: Path) -> bool:
@@ -254,7 +88,7 @@ class Crops:
 
     @cached_property
     def _tables(self) -> list[list[Record]]:
-        tables = [read_table(path, _COLUMNS) for path in sorted(self.folder.glob("shard-*.csv"))]
+        tables = [read_table(path, COLUMNS) for path in sorted(self.folder.glob("shard-*.csv"))]
         counted, told = sum(map(len, tables)), self._facts.get("images")
         if told is not None and counted != told:
             raise DatasetError(f"{self.folder}: {counted} crops in its tables, not {told}; build the crops again")

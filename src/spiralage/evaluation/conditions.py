@@ -13,9 +13,8 @@ from spiralage import weights
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.evaluation.results import ConditionKey, ConditionName
 from spiralage.files import replacing
-from spiralage.occlusion.mean_shape import mean_landmarks
+from spiralage.mean_face import mean_face, mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
-from spiralage.restoration.baselines import mean_face
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.runtime import engine_from_environment, shipped_as
 from spiralage.types import CROP_SIZE, Doubles, Mask, Pixels

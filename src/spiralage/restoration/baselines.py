@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
-from safetensors.numpy import load
 
-from spiralage import weights
-from spiralage.types import Floats, Mask, Pixels
+from spiralage.mean_face import mean_face
+from spiralage.types import Mask, Pixels
 
 
 class Blank:
@@ -67,13 +64,3 @@ class MeanFace:
         fitted = (face - ours.mean(axis=0)) * gain + seen.mean(axis=0)
         filled: Pixels = np.clip(np.rint(fitted), 0, 255).astype(np.uint8)
         return filled
-
-
-@lru_cache(maxsize=1)
-def _mean() -> dict[str, np.ndarray]:
-    return load(weights.read("mean-face"))
-
-
-def mean_face() -> Floats:
-    """The mean aligned face, (256, 256, 3) float32 RGB in [0, 255]."""
-    return _mean()["pixels"].astype(np.float32)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from spiralage.occlusion.mean_shape import mean_landmarks
+from spiralage.mean_face import mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, Cover, OccluderName
 from spiralage.types import Mask, Pixels
 

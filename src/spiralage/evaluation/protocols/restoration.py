@@ -16,8 +16,8 @@ from spiralage.evaluation.image_metrics import Nearness, activations, frechet_di
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
 from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
+from spiralage.mean_face import mean_landmarks
 from spiralage.networks.features import Features
-from spiralage.occlusion.mean_shape import mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
