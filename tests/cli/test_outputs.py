@@ -278,6 +278,18 @@ def test_names_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["image"] for row in rows("ages.csv")] == [odd, f"{odd}?"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--{}x"], ["{}"], ["estimate", "--{}x"], ["estimate", "a.png", "-{}"], ["estimate", "a.png", "--box{}", "1"]],
+)
+def test_nor_does_what_can_not_be_understood(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main([argument.format("\u202e\u2066\x1b[7m\x07") for argument in arguments]) == 2
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert not any(sign in answer.err for sign in ("\u202e", "\u2066", "\x1b[7m", "\x07"))
+    assert r"\u202e" in answer.err
+
+
 @pytest.mark.parametrize("option", ["--threads"])
 @pytest.mark.parametrize("command", [["estimate", "a.png"], ["restore", "a.png", "-o", "out.png"], ["demo"]])
 def test_no_machine_has_so_many_cores(capsys: pytest.CaptureFixture[str], command: list[str], option: str) -> None:

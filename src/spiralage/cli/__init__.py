@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from spiralage.cli import console
 from spiralage.errors import SpiralageError
+from spiralage.text import printable
 
 GROUPS = {
     "estimate": ("estimate",),
@@ -27,9 +30,34 @@ GROUPS = {
 """The commands of each file, as ``spiralage --help`` lists them."""
 
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What is wrong with a command line; typer has no public name for it."""
+
+
+class _Program(TyperGroup):
+    """The commands; what is wrong with a command line is said in signs that a terminal can be trusted with."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **settings)
+        except UsageError as error:
+            raise _plain(error) from None
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except UsageError as error:
+            raise _plain(error) from None
+
+
+def _plain(error: Any) -> Any:
+    error.message = "\n".join(map(printable, error.message.replace("\t", " ").split("\n")))
+    return error
+
+
 def make_app(arguments: Sequence[str]) -> typer.Typer:
     """The program with the group of the command that is asked for, or with all of them."""
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
     def program() -> None:
