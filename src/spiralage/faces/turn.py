@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from spiralage.faces.align import transform
+from spiralage.faces.align import invert, transform
 from spiralage.types import AlignedFace, Box, Doubles, Face, Landmarks, Photo
 
 TURNS = (90, 270, 180)
@@ -32,16 +32,39 @@ def face_as_given(face: Face, photo: Photo, turn: int) -> Face:
     """
     if turn == 0:
         return face
-    back = _back(photo, turn)
+    return dataclasses.replace(_moved(face, _back(photo, turn)), turn=(face.turn + turn) % 360)
+
+
+def face_as_turned(face: Face, photo: Photo, turn: int) -> Face:
+    """The way back: a face in pixels of the photo as it was given, in those of ``turned(photo, turn)``."""
+    if turn == 0:
+        return face
+    there = invert(_back(photo, turn))
+    return dataclasses.replace(_moved(face, there), turn=(face.turn - turn) % 360)
+
+
+def _moved(face: Face, matrix: Doubles) -> Face:
+    """A face whose pixels a (2, 3) matrix of quarter turns and shifts moves."""
     # A box's edges lie between pixels, points at their centres: hence the halves.
     corners = np.array([[face.box.x, face.box.y], [face.box.x + face.box.width, face.box.y + face.box.height]]) - 0.5
-    (left, top), (right, bottom) = np.sort(transform(corners, back), axis=0) + 0.5
+    (left, top), (right, bottom) = np.sort(transform(corners, matrix), axis=0) + 0.5
     landmarks = face.landmarks
     if landmarks is not None:
-        landmarks = Landmarks(transform(landmarks.points, back), landmarks.source)
-    return dataclasses.replace(
-        face, box=Box(left, top, right - left, bottom - top), landmarks=landmarks, turn=(face.turn + turn) % 360
-    )
+        landmarks = Landmarks(transform(landmarks.points, matrix), landmarks.source)
+    return dataclasses.replace(face, box=Box(left, top, right - left, bottom - top), landmarks=landmarks)
+
+
+def around(photo: Photo, box: Box) -> tuple[Photo, tuple[int, int]]:
+    """What a photo shows round a box, twice its size, and the (x, y) of that place's corner in the photo."""
+    (x, y), (width, height) = box.centre, photo.size
+    left, right = (int(np.clip(x + side * box.width, 0, width)) for side in (-1, 1))
+    top, bottom = (int(np.clip(y + side * box.height, 0, height)) for side in (-1, 1))
+    return Photo(photo.pixels[top : max(bottom, top + 1), left : max(right, left + 1)], photo.name), (left, top)
+
+
+def shifted(face: Face, by: tuple[int, int]) -> Face:
+    """A face of a place in a photo, in the photo's pixels."""
+    return _moved(face, np.array([[1.0, 0, by[0]], [0, 1.0, by[1]]]))
 
 
 def aligned_as_given(aligned: AlignedFace, photo: Photo, turn: int) -> AlignedFace:
