@@ -386,7 +386,64 @@ class Failing:
         raise RuntimeError("the connection\nwas lost")
 
 
+class OddPath:
+    """Path-like, but for what it answers."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def __fspath__(self) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Fixed:
+    """An object with these attributes."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+
+
+class RaisingRead:
+    @property
+    def read(self) -> Any:
+        raise RuntimeError("not\nnow")
+
+
+class RaisingArray:
+    @property
+    def __array__(self) -> Any:
+        raise RuntimeError("not now")
+
+
+class RaisingName(io.BytesIO):
+    @property
+    def name(self) -> Any:
+        raise OSError("no name")
+
+
+def released() -> memoryview:
+    view = memoryview(encoded(noise(8)))
+    view.release()
+    return view
+
+
 NO_PICTURES: list[Any] = [
+    released(),
+    OddPath(7),
+    OddPath(None),
+    OddPath(b"bytes"),
+    OddPath(RuntimeError("not\nnow")),
+    Fixed(read=5),
+    Fixed(read=None),
+    Fixed(read=lambda size: b"", seek=5),
+    Fixed(read=lambda size: b"", seek=lambda at: 0, seekable=5),
+    Fixed(__array__=5),
+    Fixed(__array_interface__=5),
+    RaisingRead(),
+    RaisingArray(),
+    RaisingName(b"no picture"),
     None,
     [[1]],
     7,

@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -136,7 +136,7 @@ def read_stream(stream: object, name: str) -> bytes:
         PhotoError: closed, not opened as binary, empty, too large, or it fails.
     """
     read, seek = getattr(stream, "read", None), getattr(stream, "seek", None)
-    if read is None:
+    if not callable(read):
         raise PhotoError(f"{name}: {type(stream).__name__} can't be read; give a file opened as binary")
     try:
         if seek is not None and getattr(stream, "seekable", lambda: True)():
@@ -153,9 +153,8 @@ def read_stream(stream: object, name: str) -> bytes:
     return data
 
 
-def _read_up_to(read: object, most: int) -> bytes | None:
+def _read_up_to(read: Callable[[int], object], most: int) -> bytes | None:
     """At most so many bytes; None if what comes isn't bytes."""
-    assert callable(read)
     parts: list[bytes] = []
     while most > 0:
         part = read(min(most, 2**20))

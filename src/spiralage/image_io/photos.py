@@ -55,6 +55,19 @@ def as_photo(source: PhotoLike, *, name: str | None = None) -> Photo:
         >>> as_photo(np.array([[0.0, 1.0]])).pixels.tolist()
         [[[0, 0, 0], [255, 255, 255]]]
     """
+    try:
+        return _as_photo(source, name)
+    except PhotoError:
+        raise
+    except Exception as error:  # an object of the user's may raise anything, wherever it is asked
+        what = f"{type(error).__name__}: {reason(error)}"
+        raise PhotoError(
+            f"{short(name or 'photo')}: a {type(source).__name__} can't be used ({what}); "
+            "give a path, bytes, an array or a PIL image"
+        ) from error
+
+
+def _as_photo(source: Any, name: str | None) -> Photo:
     if isinstance(source, Photo):
         return source
     if isinstance(source, str | os.PathLike):
