@@ -121,7 +121,7 @@ def test_a_finished_run_says_what_it_was(tmp_path: Path) -> None:
     modules, optimisers = parts()
     run.save(modules, optimisers, 4)
     assert not run.is_complete
-    run.finish(modules["network"], {"data": ["utkface"], "steps": 12}, step=12)
+    run.finish(modules["network"], {"data": ["utkface"], "pretrained": "", "steps": 12}, step=12)
     assert run.is_complete
     assert not run.checkpoint.exists()
     facts = json.loads((tmp_path / "run.json").read_text())
@@ -175,3 +175,18 @@ def test_the_learning_rate_falls_in_steps() -> None:
     assert rates(Optimiser(learning_rate=8.0, schedule="step"), 3) == [8, 8, 8]
     tenth = Optimiser(learning_rate=8.0, schedule="step", milestones=(0.5,))
     assert rates(tenth, 4) == pytest.approx([8, 8, 0.8, 0.8])
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "run.json"])
+@pytest.mark.parametrize("cut", [0, 4, -1, None])
+def test_a_finished_run_that_is_damaged_is_not_complete(tmp_path: Path, file: str, cut: int | None) -> None:
+    run = Run(tmp_path, age_recipe(), "cpu")
+    run.finish(parts()[0]["network"], {"data": ["utkface"], "pretrained": ""}, step=12)
+    assert run.is_complete
+    path = tmp_path / file
+    if cut is None:
+        path.write_text("junk")
+    else:
+        path.write_bytes(path.read_bytes().rstrip()[:cut])
+    with pytest.raises(CheckpointError, match="damaged"):
+        _ = run.is_complete

@@ -166,9 +166,10 @@ def _training(name: str, run: Path | None, threads: int | None) -> Iterator[tupl
     speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # one of the processes that share a training
     with progress_bar(name, shown=speaks) as update:
         yield folder, _noting(update)
-    complete = (folder / "run.json").exists()
     if speaks:
-        say(f"{folder}: {'complete' if complete else 'stopped; the same command goes on'}")
+        from spiralage.training.run import is_finished
+
+        say(f"{folder}: {'complete' if is_finished(folder) else 'stopped; the same command goes on'}")
 
 
 def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:

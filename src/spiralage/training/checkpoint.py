@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +49,31 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CheckpointError: missing, damaged, or not written by this package.
     """
+    with _opened(path) as (file, meta):
+        return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
+
+
+def check_header(path: Path) -> None:
+    """Find out, without reading the tensors, that ``load_tensors`` can't: a file cut short too.
+
+    Raises:
+        CheckpointError: missing, damaged, or not written by this package.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The file, and the JSON of its header."""
     try:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})[_META])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if not isinstance(meta, dict):
-            raise TypeError("its header is no table")
+            if not isinstance(meta, dict):
+                raise TypeError("its header is no table")
+            yield file, meta
     except Exception as error:  # a damaged file makes its reader raise this and that
         raise CheckpointError(f"{path}: no checkpoint of spiralage ({error}); train it again") from error
-    return tensors, meta
 
 
 def save_checkpoint(

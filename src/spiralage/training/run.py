@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from spiralage.errors import CheckpointError, OutputError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
-from spiralage.training.checkpoint import load_checkpoint, load_tensors, save_checkpoint, save_tensors
+from spiralage.training.checkpoint import check_header, load_checkpoint, load_tensors, save_checkpoint, save_tensors
 from spiralage.training.loop import Network, check_weights
 from spiralage.training.recipes import Recipe, TrainingRecipe
 
@@ -81,8 +81,8 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """True once the trained weights are written."""
-        return self._record.exists() and (self.folder / WEIGHTS).exists()
+        """True once the trained weights are written; see ``is_finished``."""
+        return is_finished(self.folder)
 
     def check_finished(self, facts: Mapping[str, Any]) -> None:
         """Refuse a finished run of other facts; raises CheckpointError."""
@@ -308,6 +308,24 @@ def read_record(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise _damaged(path, error) from error
     return record
+
+
+def is_finished(folder: Path) -> bool:
+    """True once a run's trained weights and its record are written.
+
+    Raises:
+        CheckpointError: they are there, but can't be read.
+    """
+    if not ((folder / RECORD).exists() and (folder / WEIGHTS).exists()):
+        return False
+    read_record(folder)
+    try:
+        check_header(folder / WEIGHTS)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{folder}: finished, but its {WEIGHTS} is damaged; remove the folder and train it again"
+        ) from error
+    return True
 
 
 def load_run(folder: Path, kind: type[Recipe]) -> tuple[Recipe, dict[str, Tensor]]:

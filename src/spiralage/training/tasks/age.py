@@ -33,6 +33,7 @@ from spiralage.training.loop import (
     Progress,
     batch_at,
     channels_last,
+    check_weights,
     measured,
     no_progress,
     seed_step,
@@ -184,6 +185,7 @@ def train_age(
         if within % phase.every(recipe.validate_every_epochs) == 0 or within == phase.steps:
             mae = validation_mae(average.module, phase.crops, "val", fabric, masked=recipe.masked == 1)
             if math.isnan(mae) and len(phase.crops.indices("val")):
+                check_weights(parts, done)  # says which, where it is them
                 raise TrainingError(done, "val_mae is nan")
             run.log(done, values | {"val_mae": mae})
         network.train()
