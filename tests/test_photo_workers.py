@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -41,6 +42,8 @@ class FakeReader:
                 time.sleep(0.2)
             if photo.name.startswith("hang"):
                 time.sleep(60)
+            if photo.name.startswith("deaf"):
+                ctypes.PyDLL(None).sleep(60)  # a native call that keeps Python's lock
             yield PhotoReport(str(photo), error=str(os.getpid()))
 
 
@@ -148,6 +151,7 @@ def test_what_can_not_be_sent_is_named() -> None:
         list(estimate_in_processes(Local, [Path("a")], workers=2))  # type: ignore[arg-type]
 
 
+LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process that keeps Python's lock")
 INTERRUPTED = """
 import sys
 from functools import partial
@@ -155,19 +159,20 @@ from pathlib import Path
 from test_photo_workers import FakeReader
 from spiralage.workers import estimate_in_processes
 if __name__ == "__main__":
-    photos = [Path("a"), *[Path("hang")] * 10]
+    photos = [Path("a"), *[Path(sys.argv[2])] * 10]
     for report in estimate_in_processes(partial(FakeReader, Path(sys.argv[1])), photos, workers=2):
         print(report.image, flush=True)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("busy", ["hang", pytest.param("deaf", marks=LINUX_ONLY)])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_processes_end_with_who_asks_them(tmp_path: Path, sent: signal.Signals) -> None:
+def test_processes_end_with_who_asks_them(tmp_path: Path, sent: signal.Signals, busy: str) -> None:
     (tmp_path / "started").mkdir()
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "started")],
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "started"), busy],
         env=os.environ | {"PYTHONPATH": path},
         stderr=subprocess.PIPE,
         text=True,

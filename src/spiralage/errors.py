@@ -9,7 +9,7 @@
     ├── OutputError               a result can't be written where it was asked for
     ├── ModelFileError            a model file is missing, isn't the pinned one, or does another job
     ├── NetworkError              a network's answer is no answer: NaN, infinity, no probabilities
-    ├── WorkerError               a process that reads photos can't be started, or was killed
+    ├── WorkerError               a process that shares the work can't be started, or was killed
     ├── MissingExtraError         a package of an optional extra isn't installed
     ├── RecipeError               a recipe has an unknown key or a value out of range
     ├── DatasetError              an archive or folder isn't the data set it should be
@@ -68,7 +68,7 @@ class NetworkError(SpiralageError):
 
 
 class WorkerError(SpiralageError):
-    """A process that reads photos can't be started, or was killed; in a batch the photo's row says so."""
+    """A process that shares the work can't be started, or was killed; in a batch the photo's row says so."""
 
 
 class MissingExtraError(SpiralageError):

@@ -7,12 +7,14 @@ error's row.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import logging
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,6 +33,10 @@ TASKS_AHEAD = 2
 """So many tasks a process has at hand."""
 MOST_FAILED_STARTS = 3
 """After so many processes in a row that ended before they could read a photo, there is no use in starting another."""
+
+
+PR_SET_PDEATHSIG = 1
+"""Linux: the signal that a process gets when its parent dies (prctl(2))."""
 
 
 class Reader(Protocol):
@@ -260,9 +266,17 @@ def _work(connection: Connection, make: MakeReader, keep_photos: bool) -> None:
 
 
 def end_with_parent() -> None:
-    """End this process, which ``multiprocessing`` started, at once when its parent has ended, however it did."""
+    """End this process, which ``multiprocessing`` started, at once when its parent has ended, however it did.
+
+    On Linux the kernel ends it, whatever it is busy with; "parent" is there the thread that started it. Elsewhere it
+    ends as soon as Python gets a turn.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent.pid:  # it died before that
+                os._exit(1)
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
 
 

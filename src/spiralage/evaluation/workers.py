@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,10 +13,6 @@ from spiralage.errors import WorkerError
 from spiralage.workers import end_with_parent
 
 Task = TypeVar("Task")
-
-PR_SET_PDEATHSIG = 1
-"""Linux: the signal that a process gets when its parent dies (prctl(2))."""
-
 
 def share(
     work: Callable[[Task], object], tasks: Sequence[Task], workers: int, prepare: Callable[[], object] | None = None
@@ -40,7 +33,7 @@ def share(
         Exception: what ``work`` raised.
     """
     before = set(active_children())
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (os.getpid(), prepare))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (prepare,))
     try:
         for future in as_completed([pool.submit(work, task) for task in tasks]):
             future.result()
@@ -60,12 +53,8 @@ def share(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(parent: int, prepare: Callable[[], object] | None) -> None:
+def _begin(prepare: Callable[[], object] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all: the parent ends us
-    if sys.platform == "linux":  # by itself, whatever this process is busy with
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before that
-            os._exit(1)
     end_with_parent()
     if prepare is not None:
         prepare()
