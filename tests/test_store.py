@@ -14,6 +14,7 @@ from onnx_models import age_model
 
 from spiralage import AgePipeline, Photo, store, weights
 from spiralage.age.estimate import AgeEstimator
+from spiralage.cli import main
 from spiralage.errors import ModelFileError, NetworkError, OptionError, SpiralageError
 from spiralage.restoration.restore import make_restorer
 from spiralage.store import resolve, user_folder
@@ -243,3 +244,31 @@ def test_int8_variants_are_known_by_the_store() -> None:
     ]
     assert [file.name for file in resolve("best", "age", int8=True).files] == ["best"]
     assert store.int8_variant(store.shipped_file("imagine")).name == "imagine-int8"
+
+
+def test_the_users_networks_are_listed_and_checked(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    enter(own, "best", age_model(age=20))
+    (own / "loose.onnx").write_bytes(age_model(age=44))
+    assert main(["models"]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines() if str(own) in line)
+    assert lines.keys() == {"mine", "best", "loose"}
+    assert lines["mine"].startswith("age, recipe best, seed 1, ")
+    assert f"a shipped network has this name: give {own / 'best.onnx'}" in lines["best"]
+    assert lines["loose"].startswith("no manifest names it")
+
+    (own / "mine.onnx").write_bytes(b"another")
+    assert main(["models"]) == 1
+    out = capsys.readouterr().out
+    assert f"mine: {own / 'mine.onnx'}: SHA-256 is " in out
+    assert all(name in out for name in ("loose:", "yunet:"))  # the rest is listed all the same
+
+
+def test_a_users_folder_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPIRALAGE_NETWORKS", str(tmp_path / "none"))
+    assert store.user_files() == ()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SPIRALAGE_NETWORKS", str(tmp_path / "file"))
+    assert main(["models"]) == 1
+    assert "check SPIRALAGE_NETWORKS" in capsys.readouterr().err

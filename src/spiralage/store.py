@@ -163,6 +163,25 @@ def user_folder() -> Path | None:
         return None
 
 
+def user_files() -> tuple[StoredFile, ...]:
+    """Every network's file in the user's folder: what its manifest names, and ONNX files beside; empty without one.
+
+    Raises:
+        ModelFileError: the manifest is damaged, or the folder can't be read.
+    """
+    folder = user_folder()
+    if folder is None or not folder.exists():
+        return ()
+    try:
+        known = weights.manifest(folder) if folder.joinpath(MANIFEST).is_file() else {}
+        named = {entry.file for entry in known.values()}
+        others = sorted(path for path in folder.iterdir() if path.suffix == ".onnx" and path.name not in named)
+    except OSError as error:
+        raise ModelFileError(f"{folder}: can't be read ({error.strerror}); check SPIRALAGE_NETWORKS") from error
+    listed = [StoredFile(name, folder / entry.file, entry) for name, entry in known.items()]
+    return (*listed, *(StoredFile(path.stem, path) for path in others))
+
+
 def int8_variant(file: StoredFile) -> StoredFile:
     """The same network's file in int8, if one stands beside; else the file itself."""
     if file.entry is None:

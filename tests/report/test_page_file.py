@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 from reports import face_report
 
-from spiralage.report.page import PageFile
+from spiralage.report.page import LONGEST, PageFile, overview_pixels
 from spiralage.types import Photo, PhotoReport
 
 
@@ -57,3 +58,12 @@ def test_names_steer_nothing(tmp_path: Path) -> None:
     html = (tmp_path / "index.html").read_bytes().decode("utf-8")  # whatever the names' bytes
     assert Titles(html).titles == ["<b>.jpg", r"a\rb.jpg", r"\x1b[31m.jpg", r"\u202egpj.exe", "caf\ufffd.jpg"]
     assert not any(sign in html for sign in ("\x1b", "\r", "\u202e", "<b>"))
+
+
+@pytest.mark.parametrize("side", [100, LONGEST, 2 * LONGEST])
+def test_boxes_are_drawn_on_a_copy(side: int) -> None:
+    photo = Photo(np.zeros((side, side, 3), np.uint8))
+    drawn = overview_pixels(photo, [face_report()])
+    assert drawn.shape == (min(side, LONGEST), min(side, LONGEST), 3)
+    assert drawn.any()
+    assert not photo.pixels.any()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spiralage import model_files, weights
+from spiralage import model_files, store, weights
 from spiralage.cli.console import say, write_out
 from spiralage.cli.one_photo import Detector
 from spiralage.cli.options import Threads
@@ -42,14 +42,33 @@ def demo(
 
 
 def models() -> None:
-    """The shipped networks and where the YuNet detector's file is."""
-    for name, entry in weights.manifest().items():
-        weights.read(name)  # says so if a file isn't the pinned one
-        say(
-            f"{name}: {entry.kind}, recipe {entry.recipe}, seed {entry.seed}, commit {entry.commit}, "
-            f"{entry.minutes:g} minutes on {entry.hardware}; {entry.licence}"
-        )
+    """The shipped networks, those in your own folder, and where the YuNet detector's file is; all checked."""
+    shipped = weights.manifest()
+    for name in shipped:
+        say(_described(store.shipped_file(name)))  # says so if a file isn't the pinned one
+    whole = True
+    for file in store.user_files():
+        try:
+            taken = f"; a shipped network has this name: give {file.path}" if file.name in shipped else f"; {file.path}"
+            say(_described(file) + taken)
+        except ModelFileError as error:
+            say(f"{file.name}: {error}")
+            whole = False
     try:
         say(f"yunet: {model_files.model_path(model_files.YUNET, download=False)}")
     except ModelFileError as error:
         say(f"yunet: {error}")
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _described(file: store.StoredFile) -> str:
+    """What is known of a network's file, once it is read and is the one that its manifest names."""
+    file.read()
+    entry = file.entry
+    if entry is None:
+        return f"{file.name}: no manifest names it, so it can't be checked"
+    return (
+        f"{file.name}: {entry.kind}, recipe {entry.recipe}, seed {entry.seed}, commit {entry.commit}, "
+        f"{entry.minutes:g} minutes on {entry.hardware}; {entry.licence}"
+    )

@@ -14,6 +14,7 @@ from spiralage.workers import end_with_parent
 
 Task = TypeVar("Task")
 
+
 def share(
     work: Callable[[Task], object], tasks: Sequence[Task], workers: int, prepare: Callable[[], object] | None = None
 ) -> Iterator[None]:

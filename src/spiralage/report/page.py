@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from spiralage.files import GrowingFile
+from spiralage.image_io import resized
 from spiralage.report.records import LEVEL
 from spiralage.text import printable
 from spiralage.types import AgeEstimate, FaceReport, Photo, PhotoReport, Pixels
@@ -129,8 +130,7 @@ def bars(age: AgeEstimate) -> list[float]:
 def overview_pixels(photo: Photo, faces: Sequence[FaceReport]) -> Pixels:
     """The photo, at most ``LONGEST`` pixels a side, with every face's box drawn on it."""
     scale = min(1.0, LONGEST / max(photo.size))
-    size = (max(1, round(photo.size[0] * scale)), max(1, round(photo.size[1] * scale)))
-    canvas = np.ascontiguousarray(cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    canvas = np.array(resized(photo.pixels, scale), order="C")  # a copy: it is drawn on
     for number, report in enumerate(faces, 1):
         box = report.face.box
         first = round(box.x * scale), round(box.y * scale)
