@@ -3,11 +3,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,7 +175,8 @@ def test_a_fifo_is_written_to_and_stays(tmp_path: Path, how: str) -> None:
     os.mkfifo(path)
     reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
     reader.start()
-    check_writable(path)  # doesn't open it: its reader would think that all is said
+    check_writable(path)  # doesn't close it: its reader would think that all is said
+    check_writable(path)
     if how == "whole":
         write_bytes(path, b"one two")
     else:
@@ -182,6 +185,40 @@ def test_a_fifo_is_written_to_and_stays(tmp_path: Path, how: str) -> None:
     assert read == [b"one two"]
     assert stat.S_ISFIFO(path.stat().st_mode)
     assert names_in(tmp_path) == ["fifo"]
+
+
+def test_a_fifo_that_nobody_reads_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    for write in (check_writable, GrowingFile, lambda path: write_bytes(path, b"new")):
+        with pytest.raises(OutputError, match="fifo: nobody reads this pipe; start its reader first"):
+            in_time(partial(write, path))
+    assert names_in(tmp_path) == ["fifo"]
+
+
+def in_time(work: Callable[[], object]) -> None:
+    """Run what may wait for ever on a pipe."""
+
+    def too_late(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(5)
+    try:
+        work()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_fifos_reader_that_leaves_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    check_writable(path)
+    os.close(reader)
+    with pytest.raises(OutputError, match=r"fifo: can't be written \(Broken pipe"):
+        write_bytes(path, b"new")
 
 
 @pytest.mark.parametrize("how", ["whole", "growing"])

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,14 @@ from spiralage.text import file_bytes
 _OWN_DESCRIPTORS = ("/dev/fd", "/proc/self/fd", f"/proc/{os.getpid()}/fd")
 _MOST_LINKS = 40
 _LONGEST_SUFFIX = 16
+_PATIENCE = 1.0
+"""So many seconds a pipe's reader may start later than we do."""
+_checked_pipes: dict[tuple[int, int], int] = {}
+"""Descriptors of FIFOs that were found to have a reader: who closes one ends what its reader reads."""
+
+
+class _UnreadError(OSError):
+    """A FIFO has no reader."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +105,16 @@ class GrowingFile:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before long work, not after it, that a result can't be written; raises OutputError."""
+    """Find out before long work, not after it, that a result can't be written; raises OutputError.
+
+    A FIFO with a reader stays open until it is written to.
+    """
     with _output_errors(path):
         place = _find_place(path)
         if place.beside:
             _new_file(place.path.parent, path.suffix, place.mode).unlink()
+        elif (pipe := _pipe(place.path)) is not None and pipe not in _checked_pipes:
+            _checked_pipes[pipe] = _open_pipe(place.path)
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, overwrite: bool | None = None) -> None:
@@ -154,6 +168,8 @@ def sha256_of(path: Path) -> str:
 def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
+    except _UnreadError as error:
+        raise OutputError(f"{path}: nobody reads this pipe; start its reader first") from error
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror or error}); choose another place") from error
 
@@ -230,4 +246,32 @@ def _open_as_it_is(path: Path) -> int:
     own = _own_descriptor(path)
     if own is not None:
         return os.dup(own)
+    pipe = _pipe(path)
+    if pipe is not None:
+        return _checked_pipes.pop(pipe) if pipe in _checked_pipes else _open_pipe(path)
     return os.open(path, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0))
+
+
+def _pipe(path: Path) -> tuple[int, int] | None:
+    """What tells a FIFO from all others; None for all else, and for an open file of our own."""
+    if _own_descriptor(path) is not None:
+        return None
+    found = path.stat()
+    return (found.st_dev, found.st_ino) if stat.S_ISFIFO(found.st_mode) else None
+
+
+def _open_pipe(path: Path) -> int:
+    """A FIFO's descriptor; where nobody reads it an ordinary ``open`` would wait for ever."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > until:
+                raise _UnreadError from error
+            time.sleep(0.02)
+        else:
+            os.set_blocking(descriptor, True)
+            return descriptor

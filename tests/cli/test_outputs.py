@@ -259,6 +259,31 @@ def test_devices_and_links_stay() -> None:
     assert stat.S_ISCHR(Path("null").lstat().st_mode)
 
 
+@pytest.mark.parametrize(
+    "command", [["estimate", "a.png", "--csv"], ["occlude", "a.png", "-o"], ["restore", "a.png", "-o"]]
+)
+def test_a_pipe_needs_a_reader(command: list[str]) -> None:
+    os.mkfifo("pipe.png")
+    line = [*RUN, *command, "pipe.png", "--detector", "none"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "spiralage: pipe.png: nobody reads this pipe; start its reader first\n"
+    with subprocess.Popen(["cat", "pipe.png"], stdout=subprocess.PIPE) as reader:
+        done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
+        got = reader.communicate(timeout=60)[0]
+    assert got.startswith(b"image,face," if command[0] == "estimate" else b"\x89PNG")
+    assert (b"\na.png,1," in got) == (command[0] == "estimate")
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_dash_is_no_csv_file(capsys: pytest.CaptureFixture[str], more: list[str]) -> None:
+    assert estimate("--csv", "-", *more) == 1
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert answer.err == "spiralage: --csv -: name a file; for standard output give /dev/stdout\n"
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+
+
 def test_csv_to_stdout() -> None:
     if not Path("/dev/stdout").exists():
         pytest.skip("no /dev/stdout here")

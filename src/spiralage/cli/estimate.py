@@ -86,6 +86,8 @@ def estimate(
     given = None if box is None else _parse_box(box)
     if given is not None and len(listed) != 1:
         raise OptionError(f"--box says where the face is in one photo, but {len(listed)} were given")
+    if csv == STDIN:
+        raise OptionError("--csv -: name a file; for standard output give /dev/stdout")
     page = None if report is None else report / "index.html"
     inputs = [
         *(path for path in listed if isinstance(path, Path)),
