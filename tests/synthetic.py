@@ -23,7 +23,7 @@ from spiralage.networks.heads import HEADS, Head, make_head
 from spiralage.networks.views import CentredSquare
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.training.tasks import age
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Pixels
 
 FLOAT32: dict[str, Any] = {"device": "cpu", "precision": "32-true"}
 """How a test trains, unless it is about another precision: never as the processor would have it."""
@@ -49,10 +49,14 @@ def write_crops(folder: Path, data: str = "utkface") -> Crops:
     return write_shard(folder, rows, [drawn_crop(years, rng) for years in ages], data)
 
 
-def write_shard(folder: Path, rows: list[Row], pictures: list[Pixels], data: str = "utkface") -> Crops:
-    """A finished folder of crops with one shard, in the documented format."""
+def write_shard(
+    folder: Path, rows: list[Row], pictures: list[Pixels], data: str = "utkface", landmarks: Doubles | None = None
+) -> Crops:
+    """A finished folder of crops with one shard, in the documented format; without landmarks an older one."""
     folder.mkdir(parents=True)
     np.save(folder / "shard-0000.npy", np.stack(pictures))
+    if landmarks is not None:
+        np.save(folder / "landmarks-0000.npy", landmarks.astype(np.float32))
     header = [field.name for field in fields(Row)] + ["found_by"]
     lines = [",".join("" if value is None else str(value) for value in (*astuple(row), "fake")) for row in rows]
     (folder / "shard-0000.csv").write_text("\n".join([",".join(header), *lines]) + "\n")

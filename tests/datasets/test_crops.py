@@ -19,6 +19,8 @@ from spiralage.datasets.manifest import Row, Split, split_by_hash
 from spiralage.errors import DatasetError, OutputError
 from spiralage.faces.align import ANCHORS, align
 from spiralage.faces.find import FaceFinder
+from spiralage.mean_face import mean_landmarks
+from spiralage.occlusion.mean_shape import full_landmarks
 from spiralage.types import Box, Face, Landmarks, Photo, Pixels
 
 POINTS = np.array([[60.0, 80.0], [140.0, 80.0], [100.0, 120.0], [70.0, 160.0], [130.0, 160.0]])
@@ -377,10 +379,38 @@ def test_older_crops_open_and_say_that_they_have_no_landmarks(tmp_path: Path) ->
         path.unlink()
     crops = Crops(tmp_path)
     np.testing.assert_array_equal(crops.take(np.arange(COUNT)), everything)
-    with pytest.raises(DatasetError, match=r"landmarks-0000\.npy is missing: these crops are older; build them again"):
+    with pytest.raises(DatasetError, match=r"landmarks-0000\.npy is missing: .* older; build the crops again"):
         crops.landmarks(np.array([0]))
     with pytest.raises(DatasetError, match=r"inside-0000\.npy is missing"):
         crops.inside(np.array([0]))
+    np.testing.assert_array_equal(crops.full_landmarks(np.array([3, 0])), [mean_landmarks()] * 2)
+
+
+def test_full_landmarks_are_as_those_of_the_aligned_face(tmp_path: Path) -> None:
+    finder = FaceFinder(FakeDetector(), Points())
+    build_crops(pictures(), tmp_path, finder, data="fake")
+    order = np.array([7, 0, 2, 9, 1])
+    found = Crops(tmp_path).full_landmarks(order)
+    assert found.shape == (5, 68, 2)
+    assert found.dtype == np.float64
+    for points, number in zip(found, order.tolist(), strict=True):
+        aligned, _ = align_largest(encode_png(picture(number)), "x", finder)
+        np.testing.assert_allclose(points, full_landmarks(aligned), rtol=1e-5)
+
+
+@pytest.mark.parametrize("harm", ["gap", "infinite", "seven"])
+def test_landmarks_that_cannot_be_are_a_named_error(tmp_path: Path, harm: str) -> None:
+    build_crops(pictures(3), tmp_path, FINDER, data="fake")
+    landmarks = np.load(tmp_path / "landmarks-0000.npy")
+    if harm == "gap":
+        landmarks[0, [1, 9]] = landmarks[0, [9, 1]]
+    elif harm == "infinite":
+        landmarks[0, 1, 0] = np.inf
+    else:
+        landmarks[0, :7] = 3
+    np.save(tmp_path / "landmarks-0000.npy", landmarks)
+    with pytest.raises(DatasetError, match=r"damaged landmarks .*; build the crops again"):
+        Crops(tmp_path).full_landmarks(np.array([0]))
 
 
 def read_all(folder: Path) -> None:

@@ -12,6 +12,7 @@ from spiralage.datasets.crops import Crops
 from spiralage.datasets.joined import JoinedCrops, open_crops
 from spiralage.datasets.manifest import Row, Split
 from spiralage.errors import DatasetError
+from spiralage.mean_face import mean_landmarks
 
 
 def some(folder: Path, data: str, ages: list[int], splits: list[Split]) -> Crops:
@@ -53,3 +54,24 @@ def test_folders_hold_what_the_recipe_names(both: JoinedCrops) -> None:
         open_crops(["utkface", "aaf"], folders[:1])
     with pytest.raises(DatasetError, match="not of utkface"):
         both.check_data("utkface")
+
+
+def test_landmarks_are_those_of_their_pictures_in_any_order(tmp_path: Path) -> None:
+    points = mean_landmarks() + np.arange(3)[:, None, None]
+    rows = [Row(f"{n}", f"{n}", n, None, None, "train") for n in range(3)]
+    first = write_shard(tmp_path / "new", rows, [np.zeros((256, 256, 3), np.uint8)] * 3, "utkface", points)
+    np.save(tmp_path / "new" / "inside-0000.npy", np.full((3, 256, 32), 255, np.uint8))
+    second = write_shard(tmp_path / "newer", rows[:2], [np.zeros((256, 256, 3), np.uint8)] * 2, "aaf", points[:2] + 9)
+    np.save(tmp_path / "newer" / "inside-0000.npy", np.zeros((2, 256, 32), np.uint8))
+    both, order = JoinedCrops((first, second)), np.array([4, 0, 3, 3, 2])
+    expected = np.concatenate([points, points[:2] + 9])[order]
+    np.testing.assert_allclose(both.landmarks(order), expected, rtol=1e-6)
+    np.testing.assert_allclose(both.full_landmarks(order), expected, rtol=1e-6)
+    assert both.full_landmarks(order).dtype == np.float64
+    assert both.inside(order)[:, 5, 5].tolist() == [False, True, False, False, True]
+
+
+def test_an_older_set_among_them_has_the_mean_faces_landmarks(both: JoinedCrops) -> None:
+    np.testing.assert_array_equal(both.full_landmarks(np.array([4, 0])), [mean_landmarks()] * 2)
+    with pytest.raises(DatasetError, match="build the crops again"):
+        both.landmarks(np.array([4]))

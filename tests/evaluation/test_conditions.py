@@ -17,10 +17,10 @@ from spiralage.evaluation import conditions
 from spiralage.evaluation.conditions import Condition, all_conditions, pictures_under, prepared_conditions
 from spiralage.evaluation.results import ConditionKey
 from spiralage.mean_face import mean_face, mean_landmarks
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
+from spiralage.occlusion.occluders import FOLLOWING, OCCLUDERS, OccluderName
 from spiralage.occlusion.window import paper_mask
 from spiralage.restoration.restore import RESTORERS, make_restorer
-from spiralage.types import Mask, Pixels
+from spiralage.types import Doubles, Mask, Pixels
 
 HIDDEN = paper_mask().mask
 FIRST = np.array([0])
@@ -108,11 +108,13 @@ def test_a_failure_leaves_no_half_written_pictures(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(conditions, "BATCH", 8)
     real, calls = Condition.apply, []
 
-    def fails_at_the_second_batch(condition: Condition, pictures: Pixels, positions: Indices) -> Pixels:
+    def fails_at_the_second_batch(
+        condition: Condition, pictures: Pixels, positions: Indices, landmarks: Doubles | None
+    ) -> Pixels:
         calls.append(len(pictures))
         if len(calls) == 2:
             raise RuntimeError("no more")
-        return real(condition, pictures, positions)
+        return real(condition, pictures, positions, landmarks)
 
     monkeypatch.setattr(Condition, "apply", fails_at_the_second_batch)
     with pytest.raises(RuntimeError, match="no more"):
@@ -193,6 +195,26 @@ def test_landmarks_move_the_cover(crops: Crops) -> None:
     there = Condition("covered", None, "sunglasses").apply(one, FIRST, moved)
     expected = OCCLUDERS["sunglasses"](moved[0], np.random.default_rng(0)).over(one[0])
     np.testing.assert_array_equal(there[0], expected)
+
+
+def test_covers_lie_where_the_crops_landmarks_are_and_are_made_anew_with_them(tmp_path: Path) -> None:
+    crops = write_shard(tmp_path / "crops", people()[:1], [drawn_crop(30, np.random.default_rng(0))])
+    asked = [Condition("covered", None, "sunglasses"), Condition("masked", make_restorer("none"), "paper")]
+    before = [np.array(one) for one in prepared_conditions(crops, asked)]
+    moved = (mean_landmarks() + (0, -20)).astype(np.float32)
+    np.save(crops.folder / "landmarks-0000.npy", moved[None])
+    after = [np.array(one) for one in prepared_conditions(Crops(crops.folder), asked)]
+    cover = OCCLUDERS["sunglasses"](moved.astype(np.float64), np.random.default_rng(0))
+    np.testing.assert_array_equal(after[0][0], cover.over(crops.take(FIRST)[0]))
+    assert not np.array_equal(before[0], after[0])
+    made = sorted(path.name.rsplit("-", 2)[0] for path in (crops.folder / "conditions").iterdir())
+    assert made == ["covered-sunglasses", "covered-sunglasses", "masked-none"]  # the paper's mask is where it was
+
+
+@pytest.mark.parametrize("name", OCCLUDERS)
+def test_it_is_known_which_occluders_follow_landmarks(name: OccluderName) -> None:
+    one, other = (OCCLUDERS[name](mean_landmarks() + by, np.random.default_rng(0)).mask for by in (0, 9))
+    assert np.array_equal(one, other) == (name not in FOLLOWING)
 
 
 @pytest.mark.parametrize("data", [b"", b"not an array", None])

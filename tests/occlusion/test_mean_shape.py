@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spiralage.mean_face import mean_landmarks
 from spiralage.occlusion import mean_shape
-from spiralage.occlusion.mean_shape import full_landmarks
+from spiralage.occlusion.mean_shape import full_landmarks, mirror_landmarks
 from spiralage.types import AlignedFace, Doubles, Landmarks
 
 
@@ -38,3 +39,11 @@ def test_without_landmarks_the_mean_faces_are_used(
 ) -> None:
     monkeypatch.setattr(mean_shape, "mean_landmarks", lambda: landmarks + 1)
     np.testing.assert_array_equal(full_landmarks(with_points(portrait_crop, None)), landmarks + 1)
+
+
+def test_mirrored_landmarks_are_those_of_a_mirrored_face() -> None:
+    mean = mean_landmarks()
+    mirrored = mirror_landmarks(np.stack([mean, mean + 5]))
+    np.testing.assert_allclose(mirrored[0], mean, atol=6)  # the mean face is nearly symmetrical
+    np.testing.assert_array_equal(mirror_landmarks(mirrored), [mean, mean + 5])
+    assert sorted(mirrored[1, :, 0]) == pytest.approx(sorted(250 - mean[:, 0]))

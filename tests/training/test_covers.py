@@ -20,7 +20,7 @@ from spiralage.training.recipes import AgeRecipe, ImagineRecipe
 
 def test_kinds_are_drawn_by_their_shares() -> None:
     def paper_share(shares: dict[OccluderName, float], count: int = 600) -> float:
-        masks = draw_masks(count, shares, np.random.default_rng(0))
+        masks = draw_masks(np.tile(mean_landmarks(), (count, 1, 1)), shares, np.random.default_rng(0))
         assert masks.shape == (count, 256, 256)
         assert masks.dtype == np.bool_
         return float((masks == margin_mask(PAPER_WINDOW)).all(axis=(1, 2)).mean())
@@ -32,19 +32,28 @@ def test_kinds_are_drawn_by_their_shares() -> None:
 
 @pytest.mark.parametrize("name", OCCLUDERS)
 def test_a_kind_alone_is_drawn_as_it_is(name: OccluderName) -> None:
-    picture, mask = draw_cover({name: 0.1}, np.random.default_rng(3))
+    picture, mask = draw_cover(mean_landmarks() + 7, {name: 0.1}, np.random.default_rng(3))
     rng = np.random.default_rng(3)
     rng.random()  # the kind
-    expected = OCCLUDERS[name](mean_landmarks(), rng)
+    expected = OCCLUDERS[name](mean_landmarks() + 7, rng)
     np.testing.assert_array_equal(mask, expected.mask)
     np.testing.assert_array_equal(picture, expected.picture)
+
+
+def test_an_occluder_lies_where_the_face_is() -> None:
+    faces = np.full((2, 256, 256, 3), 255, np.uint8)
+    points = np.stack([mean_landmarks(), mean_landmarks() + (0, 60)])
+    covered, has_one = cover_faces(faces, points, {"sunglasses": 1.0}, np.random.default_rng(0))
+    assert has_one.all()
+    one, other = (float(np.nonzero((face < 250).any(axis=(1, 2)))[0].mean()) for face in covered)
+    assert other - one == pytest.approx(60, abs=15)
 
 
 def test_the_order_of_shares_does_not_matter() -> None:
     shares: dict[OccluderName, float] = {"edge": 0.2, "paper": 0.3, "random-window": 0.5}
     other: dict[OccluderName, float] = {"random-window": 0.5, "paper": 0.3, "edge": 0.2, "scarf": 0.0}
     for seed in range(40):
-        one, two = (draw_cover(order, np.random.default_rng(seed)).mask for order in (shares, other))
+        one, two = (draw_cover(mean_landmarks(), order, np.random.default_rng(seed)).mask for order in (shares, other))
         np.testing.assert_array_equal(one, two)
 
 
@@ -81,15 +90,15 @@ def test_shares_that_make_no_sense_are_refused(changes: dict[str, object], messa
 def test_faces_are_covered_by_their_share_and_as_the_occluder_looks() -> None:
     rng = np.random.default_rng(0)
     faces = np.stack([drawn_crop(40, rng) for _ in range(400)])
-    before = faces.copy()
-    covered, has_one = cover_faces(faces, {"sunglasses": 0.1, "scarf": 0.2}, np.random.default_rng(1))
+    before, points = faces.copy(), np.tile(mean_landmarks(), (400, 1, 1))
+    covered, has_one = cover_faces(faces, points, {"sunglasses": 0.1, "scarf": 0.2}, np.random.default_rng(1))
     np.testing.assert_array_equal(faces, before)
     changed = (covered != faces).any(axis=(1, 2, 3))
     np.testing.assert_array_equal(changed, has_one)
     assert has_one.mean() == pytest.approx(0.3, abs=0.07)
     below = (covered[:, -1] != faces[:, -1]).any(axis=(1, 2))  # a scarf reaches the lower edge, glasses don't
     assert below.mean() == pytest.approx(0.2, abs=0.07)
-    same, nobody = cover_faces(faces, {}, rng)
+    same, nobody = cover_faces(faces, points, {}, rng)
     assert same is faces
     assert not nobody.any()
 

@@ -13,6 +13,7 @@ from synthetic import drawn_crop
 
 from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
+from spiralage.mean_face import mean_landmarks
 from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, largest_window, margin_mask
 from spiralage.restoration import slice_generator
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
@@ -208,9 +209,11 @@ def test_it_restores_as_the_exported_networks_do(
 def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: Precision, tolerance: float) -> None:
     crops, (recipe, gan) = some_faces(4), load_slice_gan(runs / "tiny-slices")
     imaginer = load_imaginer(runs / recipe.imagine)[1]
-    batch = make_batch(crops, recipe, step, imaginer, make_fabric("cpu", precision=precision))
+    points = np.tile(mean_landmarks(), (4, 1, 1))
+    batch = make_batch(crops, points, recipe, step, imaginer, make_fabric("cpu", precision=precision))
     rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
-    mirrored, hidden = mirror_some(crops, rng), draw_cover(recipe.windows, rng).mask
+    mirrored, points = mirror_some(crops, points, rng)
+    hidden = draw_cover(points[0], recipe.windows, rng).mask
     noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))
     window = largest_window(hidden)
     assert window is not None

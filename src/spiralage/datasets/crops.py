@@ -25,9 +25,12 @@ from spiralage.datasets.shards import (
     read_facts,
     read_table,
     unpack_inside,
+    unpack_landmarks,
 )
 from spiralage.errors import DatasetError
-from spiralage.types import Floats, Mask, Pixels
+from spiralage.mean_face import mean_landmarks
+from spiralage.occlusion.mean_shape import full_points
+from spiralage.types import Doubles, Floats, Mask, Pixels
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Indices: TypeAlias = Integers
@@ -112,7 +115,7 @@ class Crops:
         for number, table in enumerate(self._tables):
             path = self.folder / f"{name}-{number:04}.npy"
             if name != "shard" and not path.exists():
-                raise DatasetError(f"{path} is missing: these crops are older; build them again in another folder")
+                raise DatasetError(f"{path} is missing: these crops are older; build the crops again in another folder")
             arrays.append(map_array(path, item, kind))
             if len(arrays[-1]) != len(table):
                 raise DatasetError(f"{path}: {len(arrays[-1])} items for {len(table)} crops; build the crops again")
@@ -158,6 +161,32 @@ class Crops:
             DatasetError: these crops were built before landmarks were kept.
         """
         return np.stack([self._landmarks[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices])
+
+    @cached_property
+    def has_landmarks(self) -> bool:
+        """False for crops that were built before landmarks were kept."""
+        return any(self.folder.glob("landmarks-*.npy"))
+
+    def full_landmarks(self, indices: Indices) -> Doubles:
+        """68 points for each, (n, 68, 2) float64, (x, y) in crop pixels, for what is drawn on a face.
+
+        Where only five are known the mean face's are fitted to them, where none are, as in older crops, they are the
+        mean face's.
+
+        Raises:
+            DatasetError: the files of landmarks are damaged.
+        """
+        if not self.has_landmarks:
+            return np.tile(mean_landmarks(), (len(indices), 1, 1))
+        try:
+            return np.stack([full_points(unpack_landmarks(packed)) for packed in self.landmarks(indices)])
+        except ValueError as error:
+            raise DatasetError(f"{self.folder}: damaged landmarks ({error}); build the crops again") from error
+
+    @cached_property
+    def landmarks_identity(self) -> str:
+        """SHA-256 of all crops' ``full_landmarks``, in hex."""
+        return hashlib.sha256(self.full_landmarks(np.arange(len(self))).tobytes()).hexdigest()
 
     def inside(self, indices: Indices) -> Mask:
         """Where they show the picture itself and not its mirror image, (n, 256, 256) bool.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from spiralage.datasets.crops import Crops, Indices, Integers
 from spiralage.datasets.manifest import Row, Split
 from spiralage.errors import DatasetError
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Floats, Mask, Pixels
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 JOIN = " + "
 """What stands between the names of joined data sets."""
@@ -70,13 +73,30 @@ class JoinedCrops:
 
     def take(self, indices: Indices) -> Pixels:
         """The crops at these positions, (n, 256, 256, 3) uint8 RGB."""
+        return self._gathered(indices, Crops.take)
+
+    def landmarks(self, indices: Indices) -> Floats:
+        """Their landmarks as far as they are known, (n, 68, 2) float32, see ``Crops``; raises DatasetError."""
+        return self._gathered(indices, Crops.landmarks)
+
+    def full_landmarks(self, indices: Indices) -> Doubles:
+        """68 points for each, (n, 68, 2) float64, see ``Crops.full_landmarks``; raises DatasetError."""
+        return self._gathered(indices, Crops.full_landmarks)
+
+    def inside(self, indices: Indices) -> Mask:
+        """Where they show the picture itself, (n, 256, 256) bool, see ``Crops.inside``; raises DatasetError."""
+        return self._gathered(indices, Crops.inside)
+
+    def _gathered(self, indices: Indices, read: Callable[[Crops, Indices], npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
+        """What each set says of its own, in the order that was asked for."""
         which = np.searchsorted(self._starts, indices, side="right") - 1
-        pixels = np.empty((len(indices), 256, 256, 3), np.uint8)
-        for number, part in enumerate(self.parts):
-            chosen = which == number
-            if chosen.any():
-                pixels[chosen] = part.take(indices[chosen] - self._starts[number])
-        return pixels
+        in_turn = np.argsort(which, kind="stable")
+        starts = zip(self.parts, self._starts, strict=False)
+        asked = [(part, indices[which == number] - start) for number, (part, start) in enumerate(starts)]
+        found = np.concatenate([read(part, chosen) for part, chosen in asked if len(chosen)])
+        gathered = np.empty_like(found)
+        gathered[in_turn] = found
+        return gathered
 
 
 AnyCrops: TypeAlias = Crops | JoinedCrops

@@ -46,6 +46,20 @@ def pack_landmarks(landmarks: Landmarks | None) -> Floats:
     return packed
 
 
+def unpack_landmarks(packed: Floats) -> Landmarks | None:
+    """Landmarks from (68, 2) float32; raises ValueError for what ``pack_landmarks`` can't have made.
+
+    >>> unpack_landmarks(pack_landmarks(None)) is None
+    True
+    """
+    known = int((~np.isnan(packed)).all(axis=1).sum())
+    if not known and np.isnan(packed).all():
+        return None
+    if not np.isnan(packed[known:]).all():
+        raise ValueError("landmarks with a gap")
+    return Landmarks(packed[:known].astype(np.float64), "given")
+
+
 def pack_inside(inside: Mask) -> Pixels:
     """(256, 256) bool as (256, 32) uint8."""
     return np.packbits(inside, axis=-1)

@@ -14,7 +14,7 @@ from spiralage.datasets.crops import Crops, Indices
 from spiralage.evaluation.results import ConditionKey, ConditionName
 from spiralage.files import replacing
 from spiralage.mean_face import mean_face, mean_landmarks
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
+from spiralage.occlusion.occluders import FOLLOWING, OCCLUDERS, OccluderName
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.runtime import engine_from_environment, shipped_as
 from spiralage.types import CROP_SIZE, Doubles, Mask, Pixels
@@ -51,6 +51,11 @@ class Condition:
     def key(self) -> ConditionKey:
         """What tables call it; unique among conditions."""
         return ConditionKey(self.name, self.occluder or "", "" if self.restorer is None else self.restorer.name)
+
+    @property
+    def follows(self) -> bool:
+        """Whether its occluder is drawn by the faces' landmarks."""
+        return self.occluder in FOLLOWING
 
     @property
     def version(self) -> str:
@@ -116,24 +121,31 @@ def pictures_under(condition: Condition, crops: Crops, indices: Indices) -> Iter
     """The chosen crops under a condition, in order, in batches."""
     for start in range(0, len(indices), BATCH):
         chosen = indices[start : start + BATCH]
-        yield condition.apply(crops.take(chosen), chosen)
+        yield condition.apply(crops.take(chosen), chosen, crops.full_landmarks(chosen) if condition.follows else None)
 
 
 def prepared_conditions(crops: Crops, conditions: Sequence[Condition]) -> Iterator[Pixels]:
     """All crops under each condition in turn, (N, 256, 256, 3) uint8.
 
     Restoring takes longer than reading, and every network is shown the same pictures: what restorers made is
-    written once beside the crops, and anew when crops or weights change.
+    written once beside the crops, and anew when crops, their landmarks or weights change.
     """
     for condition in conditions:
         if condition.occluder is None:
             yield crops.take(np.arange(len(crops)))
             continue
-        version = f"{crops.identity[:12]}-{condition.version}"
+        version = f"{crops.identity[:12]}-{_version_on(crops, condition)}"
         path = crops.folder / "conditions" / f"{condition.key.label.replace(' ', '-')}-{version}.npy"
         if not _is_whole(path, len(crops)):
             _write_condition(path, condition, crops)
         yield np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _version_on(crops: Crops, condition: Condition) -> str:
+    """Changes with the condition and, where its occluder follows them, with the crops' landmarks."""
+    if not condition.follows:
+        return condition.version
+    return hashlib.sha256(f"{condition.version} {crops.landmarks_identity}".encode()).hexdigest()[:12]
 
 
 def _is_whole(path: Path, count: int) -> bool:

@@ -127,6 +127,10 @@ OCCLUDERS: dict[OccluderName, Occluder] = {
 """Trainings draw kinds in this order: a new one comes last, or a training that is resumed would draw others."""
 
 
+FOLLOWING: frozenset[OccluderName] = frozenset({"surgical-mask", "scarf", "sunglasses"})
+"""Those that are drawn by the landmarks; to the others it is all the same where a face is."""
+
+
 def occluder_named(name: str) -> OccluderName | None:
     """The occluder of that name, None where there is none."""
     return next((known for known in OCCLUDERS if known == name), None)

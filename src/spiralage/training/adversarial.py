@@ -15,7 +15,7 @@ from spiralage.training.loop import Progress, batch_at, measured, seed_step
 from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
 from spiralage.training.recipes import ImagineRecipe, SliceRecipe
 from spiralage.training.run import Run, resume
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Pixels
 
 LOG_EVERY = 50  # steps
 SHOW_EVERY = 500  # steps
@@ -47,8 +47,8 @@ class Round(Protocol):
         ...
 
 
-Play: TypeAlias = Callable[[Pixels, int], Round]
-"""Generates from a step's crops: (N, 256, 256, 3) uint8 and the step → its round."""
+Play: TypeAlias = Callable[[Pixels, Doubles, int], Round]
+"""Generates from a step's crops: (N, 256, 256, 3) uint8, their landmarks (N, 68, 2) and the step → its round."""
 
 
 def train_adversarially(
@@ -92,10 +92,10 @@ def train_adversarially(
         seed_step(recipe.seed, step)
         set_learning_rate(generator_optimiser, recipe.generator, step, steps)
         set_learning_rate(discriminator_optimiser, recipe.discriminator, step, steps)
-        faces = crops.take(batch_at(train, step, recipe.batch, recipe.seed))
+        chosen = batch_at(train, step, recipe.batch, recipe.seed)
 
         with fabric.autocast():
-            round_ = play(faces, step)
+            round_ = play(crops.take(chosen), crops.full_landmarks(chosen), step)
             doubt = round_.discriminator_loss()
         values = measured({"discriminator": doubt}, step + 1, fabric)
         discriminator_optimiser.zero_grad(set_to_none=True)

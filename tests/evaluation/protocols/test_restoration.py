@@ -28,6 +28,7 @@ from spiralage.evaluation.protocols.restoration import (
     write_all,
 )
 from spiralage.evaluation.results import RestorationRow, read_rows
+from spiralage.mean_face import mean_landmarks
 from spiralage.restoration.baselines import Blank, MeanFace
 from spiralage.restoration.restore import RESTORERS, Restorer
 from spiralage.training import restorers
@@ -131,7 +132,7 @@ def test_who_knows_the_originals_restores_them_perfectly(folder: Path, few: Face
 
 def test_who_leaves_it_blank_is_measured_by_hand(folder: Path, few: Faces) -> None:
     perfect, blank = (row for row in rows_of(folder, few, knowing(few), Blank()) if row.occluder == "paper")
-    hidden = masks_of("paper", few.indices, 0)
+    hidden = masks_of("paper", few.crops.full_landmarks(few.indices), few.indices, 0)
     values = few.crops.take(few.indices) / 255
     assert blank.l1_hidden == pytest.approx(values[hidden].mean(), abs=1e-4)  # as many pixels of each picture
     assert blank.l1 == pytest.approx(0.75 * values[hidden].mean(), abs=1e-4)
@@ -168,8 +169,10 @@ def test_every_restorer_sees_the_same_windows(folder: Path, few: Faces) -> None:
 
 
 def test_a_pictures_window_does_not_depend_on_the_pictures_beside_it() -> None:
-    everything = masks_of("random-window", np.arange(6), 0)
-    np.testing.assert_array_equal(masks_of("random-window", np.array([4, 1]), 0), everything[[4, 1]])
+    points = np.stack([mean_landmarks() + number for number in range(6)])
+    everything = masks_of("scarf", points, np.arange(6), 0)
+    np.testing.assert_array_equal(masks_of("scarf", points[[4, 1]], np.array([4, 1]), 0), everything[[4, 1]])
+    assert not np.array_equal(masks_of("scarf", points[:1], np.array([4]), 0)[0], everything[4])
 
 
 def test_batches_change_nothing(folder: Path, few: Faces, monkeypatch: pytest.MonkeyPatch) -> None:

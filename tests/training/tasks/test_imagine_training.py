@@ -139,8 +139,8 @@ def test_only_the_training_split_is_seen(
 
 def test_a_batch_is_a_function_of_seed_and_step(folders: tuple[Crops, Path]) -> None:
     fabric = make_fabric(**FLOAT32)
-    pictures = folders[0].take(np.arange(4))
-    once, again, later = (make_batch(pictures, imagine_recipe(), step, fabric) for step in (5, 5, 6))
+    pictures, points = folders[0].take(np.arange(4)), folders[0].full_landmarks(np.arange(4))
+    once, again, later = (make_batch(pictures, points, imagine_recipe(), step, fabric) for step in (5, 5, 6))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(once, later, strict=True))
     real, visible, hidden = once

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
+from spiralage.mean_face import mean_landmarks
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.occlusion.window import PAPER_WINDOW, Window
 from spiralage.restoration.spiral import spiral
@@ -38,6 +39,7 @@ from spiralage.training.tasks.slices import (
     walk,
 )
 
+POINTS = np.tile(mean_landmarks(), (4, 1, 1))
 PAPER = {"random": 0, "paper": 1, "edge": 0}
 
 
@@ -123,7 +125,14 @@ def test_it_learns_to_paint(folders: tuple[Crops, Path], tmp_path: Path) -> None
 def some_batch(folders: tuple[Crops, Path]) -> Batch:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
-    return make_batch(crops.take(np.arange(4)), slice_recipe(windows=PAPER), 0, imaginer, make_fabric(**FLOAT32))
+    return make_batch(
+        crops.take(np.arange(4)),
+        crops.full_landmarks(np.arange(4)),
+        slice_recipe(windows=PAPER),
+        0,
+        imaginer,
+        make_fabric(**FLOAT32),
+    )
 
 
 def test_a_batch_has_one_window_and_what_is_imagined_around_it(folders: tuple[Crops, Path]) -> None:
@@ -139,7 +148,14 @@ def test_a_batch_has_one_window_and_what_is_imagined_around_it(folders: tuple[Cr
 def make_window(folders: tuple[Crops, Path], step: int) -> Window:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
-    return make_batch(crops.take(np.arange(2)), slice_recipe(), step, imaginer, make_fabric(**FLOAT32)).window
+    return make_batch(
+        crops.take(np.arange(2)),
+        crops.full_landmarks(np.arange(2)),
+        slice_recipe(),
+        step,
+        imaginer,
+        make_fabric(**FLOAT32),
+    ).window
 
 
 def test_the_imaginer_never_sees_what_is_hidden(folders: tuple[Crops, Path]) -> None:
@@ -147,7 +163,9 @@ def test_the_imaginer_never_sees_what_is_hidden(folders: tuple[Crops, Path]) -> 
     pictures, other = crops.take(np.arange(2)), crops.take(np.arange(2))
     other[:, 150:] = 255  # below the paper's window
     imaginer, fabric = load_imaginer(runs / "tiny-imagine")[1], make_fabric(**FLOAT32)
-    a, b = (make_batch(p, slice_recipe(windows=PAPER), 0, imaginer, fabric) for p in (pictures, other))
+    a, b = (
+        make_batch(p, POINTS[: len(p)], slice_recipe(windows=PAPER), 0, imaginer, fabric) for p in (pictures, other)
+    )
     assert torch.equal(a.imagined, b.imagined)
     assert not torch.equal(a.real, b.real)
 

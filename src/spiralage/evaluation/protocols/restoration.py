@@ -16,13 +16,12 @@ from spiralage.evaluation.image_metrics import Nearness, activations, frechet_di
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
 from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
-from spiralage.mean_face import mean_landmarks
 from spiralage.networks.features import Features
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import RESTORERS, Restorer, fill_hidden, make_restorer
 from spiralage.training.features import load_features
-from spiralage.types import Floats, Mask, Pixels
+from spiralage.types import Doubles, Floats, Mask, Pixels
 
 BATCH = 16
 FEATURES_SIZE = 128
@@ -104,13 +103,15 @@ OCCLUDED_BY: tuple[OccluderName, ...] = ("random-window", "paper")
 """What hides when nothing else is asked for."""
 
 
-def masks_of(occluder: OccluderName, indices: Indices, seed: int) -> Mask:
+def masks_of(occluder: OccluderName, landmarks: Doubles, indices: Indices, seed: int) -> Mask:
     """What is hidden in the pictures at these positions, (N, 256, 256) bool, True = hidden.
 
-    A picture's mask depends on the seed and its position alone: it is every restorer's.
+    A picture's mask depends on its landmarks, (N, 68, 2) in crop pixels, the seed and its position alone: it is every
+    restorer's.
     """
-    draw, points = OCCLUDERS[occluder], mean_landmarks()
-    return np.stack([draw(points, np.random.default_rng((seed, int(index)))).mask for index in indices])
+    draw = OCCLUDERS[occluder]
+    seeded = zip(landmarks, indices, strict=True)
+    return np.stack([draw(points, np.random.default_rng((seed, int(index)))).mask for points, index in seeded])
 
 
 def evaluate_restore(
@@ -182,7 +183,7 @@ class _Bench:
         """A row's numbers."""
         parts, found = [], []
         for indices, pictures in faces.batches():
-            mask = masks_of(occluder, indices, self.seed)
+            mask = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed)
             restored = fill_hidden(restorer, pictures, mask)
             parts.append(nearness(restored, pictures, mask))
             found.append(activations(self.features, restored))

@@ -161,7 +161,7 @@ def train_age(
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
         # A generator of its own: a recipe without drawn occluders repeats what it did before there were any.
         rng = np.random.default_rng((recipe.seed, step, fabric.global_rank))
-        covered, has_one = cover_faces(phase.crops.take(chosen), recipe.drawn, rng)
+        covered, has_one = cover_faces(phase.crops.take(chosen), phase.crops.full_landmarks(chosen), recipe.drawn, rng)
         faces = torch.from_numpy(compress_some(covered, recipe.augmentation.jpeg)).to(fabric.device)
         size = size_at(recipe, within / phase.steps)
         pictures = augment(network.views(faces, size=size, place=network.views.random_place()))  # (N, 3, size, size)

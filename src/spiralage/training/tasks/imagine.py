@@ -15,6 +15,7 @@ from spiralage.datasets.crops import Crops
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
+from spiralage.occlusion.mean_shape import mirror_landmarks
 from spiralage.training.adversarial import train_adversarially
 from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
@@ -23,13 +24,14 @@ from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
 from spiralage.training.recipes import ImagineRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Pixels
 
 
-def mirror_some(pictures: Pixels, rng: np.random.Generator) -> Pixels:
-    """About half of the pictures (N, S, S, 3) mirrored."""
-    flipped = rng.random(len(pictures)) < 0.5
-    return np.where(flipped[:, None, None, None], pictures[:, :, ::-1], pictures)
+def mirror_some(pictures: Pixels, landmarks: Doubles, rng: np.random.Generator) -> tuple[Pixels, Doubles]:
+    """About half of the pictures (N, 256, 256, 3) mirrored, and with them their landmarks (N, 68, 2)."""
+    flipped = (rng.random(len(pictures)) < 0.5)[:, None, None]
+    pictures = np.where(flipped[..., None], pictures[:, :, ::-1], pictures)
+    return pictures, np.where(flipped, mirror_landmarks(landmarks), landmarks)
 
 
 def train_imagine(
@@ -69,8 +71,8 @@ def train_imagine(
     features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
     generator, discriminator = generator.to(fabric.device), discriminator.to(fabric.device)
 
-    def play(faces: Pixels, step: int) -> _Round:
-        real, visible, hidden = make_batch(faces, recipe, step, fabric)
+    def play(faces: Pixels, landmarks: Doubles, step: int) -> _Round:
+        real, visible, hidden = make_batch(faces, landmarks, recipe, step, fabric)
         return _Round(generator(visible, hidden, torch.rand_like(real)), real, visible, discriminator, features)
 
     return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, {})
@@ -99,11 +101,14 @@ class _Round:
         return torch.cat([self.visible, self.generated, self.real], dim=3)
 
 
-def make_batch(pictures: Pixels, recipe: ImagineRecipe, step: int, fabric: Fabric) -> tuple[Tensor, Tensor, Tensor]:
+def make_batch(
+    pictures: Pixels, landmarks: Doubles, recipe: ImagineRecipe, step: int, fabric: Fabric
+) -> tuple[Tensor, Tensor, Tensor]:
     """Real pictures, visible pictures and masks at the generator's size; half are mirrored."""
     rng = np.random.default_rng((recipe.seed, step))
-    crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
-    hidden = torch.from_numpy(draw_masks(len(pictures), recipe.windows, rng)).to(fabric.device)
+    pictures, landmarks = mirror_some(pictures, landmarks, rng)
+    crops = torch.from_numpy(pictures).to(fabric.device)
+    hidden = torch.from_numpy(draw_masks(landmarks, recipe.windows, rng)).to(fabric.device)
     size = recipe.network.size
     real, _ = at_size(crops, torch.zeros_like(hidden), size)
     visible, small_hidden = at_size(crops, hidden, size)

@@ -12,14 +12,11 @@ from safetensors.numpy import load
 
 from spiralage import weights
 from spiralage.datasets.crops import Crops
-from spiralage.errors import CheckpointError
-from spiralage.faces.align import ANCHORS
-from spiralage.faces.landmarks import make_landmarker
+from spiralage.errors import CheckpointError, DatasetError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import save_tensors
 from spiralage.training.loop import Progress, no_progress
-from spiralage.types import Box, Face, Landmarks, Photo
 
 MEAN_FACE_FILE = "mean-face.safetensors"
 SHAPES: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
@@ -27,33 +24,31 @@ SHAPES: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
     "landmarks": ((68, 2), np.float32),
 }
 """What is in it."""
-MARK_EVERY = 10  # landmarks are found on every tenth face: their mean moves less than a tenth of a pixel
 
 
 def train_mean_face(crops: Crops, folder: Path, *, progress: Progress = no_progress) -> Path:
     """Average the training split's crops and write ``mean-face.safetensors``.
 
     Returns:
-        The file, with ``pixels`` (256, 256, 3) uint8 RGB and ``landmarks`` (68, 2) float32.
+        The file, with ``pixels`` (256, 256, 3) uint8 RGB and ``landmarks`` (68, 2) float32: the mean of the crops that
+        have all 68.
+
+    Raises:
+        DatasetError: these crops were built before landmarks were kept, or have none.
     """
     start_time = time.monotonic()
     indices = crops.indices("train")
-    landmarker = make_landmarker("dlib")
-    left_eye, right_eye, mouth = ANCHORS
-    five = np.stack([left_eye, right_eye, (left_eye + right_eye + mouth) / 3, mouth - (28, 0), mouth + (28, 0)])
-    expected = Face(Box(0, 0, 256, 256), landmarks=Landmarks(five, "given"))
+    known = crops.landmarks(indices)
+    marks = known[~np.isnan(known).any(axis=(1, 2))]
+    if not len(marks):
+        raise DatasetError(f"{crops.folder}: no face has all 68 landmarks; build the crops again")
+    landmarks = marks.mean(axis=0, dtype=np.float64).astype(np.float32)
     total = np.zeros((256, 256, 3))
-    marks: list[np.ndarray] = []
     for start in range(0, len(indices), 64):
         batch = crops.take(indices[start : start + 64])
         total += batch.sum(axis=0, dtype=np.float64)
-        for crop in batch[::MARK_EVERY]:
-            found = landmarker.locate(Photo(crop), expected)
-            if found is not None and len(found.points) == 68:
-                marks.append(found.points)
         progress(min(start + 64, len(indices)), len(indices), {})
     pixels = np.rint(total / len(indices)).astype(np.uint8)
-    landmarks = np.mean(marks, axis=0).astype(np.float32)
     path = folder / MEAN_FACE_FILE
     save_tensors(
         path,

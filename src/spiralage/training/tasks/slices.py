@@ -29,7 +29,7 @@ from spiralage.training.losses import adversarial_loss, discrimination_loss, hue
 from spiralage.training.recipes import SliceRecipe
 from spiralage.training.run import Run, fill, load_run
 from spiralage.training.tasks.imagine import load_imaginer, mirror_some
-from spiralage.types import Pixels
+from spiralage.types import Doubles, Pixels
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,17 @@ class Batch:
         return given
 
 
-def make_batch(pictures: Pixels, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
-    """A step's pictures, half of them mirrored, its window, and what is imagined around it."""
+def make_batch(
+    pictures: Pixels, landmarks: Doubles, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric
+) -> Batch:
+    """A step's pictures, half of them mirrored, its window, and what is imagined around it.
+
+    All have one window, so an occluder is drawn on the first face for all of them.
+    """
     rng = np.random.default_rng((recipe.seed, step))
-    crops = torch.from_numpy(mirror_some(pictures, rng)).to(fabric.device)
-    mask, size = draw_cover(recipe.windows, rng).mask, recipe.network.size
+    pictures, landmarks = mirror_some(pictures, landmarks, rng)
+    crops = torch.from_numpy(pictures).to(fabric.device)
+    mask, size = draw_cover(landmarks[0], recipe.windows, rng).mask, recipe.network.size
     window = largest_window(mask)
     assert window is not None  # no occluder hides all
     hidden = torch.from_numpy(mask.astype(np.uint8)).to(fabric.device)
@@ -181,8 +187,8 @@ def train_slices(
     gan = gan.to(fabric.device)
     perceptual = _perceptual(recipe, runs, fabric)
 
-    def play(faces: Pixels, step: int) -> _Round:
-        batch = make_batch(faces, recipe, step, imaginer, fabric)
+    def play(faces: Pixels, landmarks: Doubles, step: int) -> _Round:
+        batch = make_batch(faces, landmarks, recipe, step, imaginer, fabric)
         return _Round(walk(gan, batch), batch, discriminators, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}
