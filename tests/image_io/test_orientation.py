@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import chunk, encoded, exif, noise, png, quarters
-from PIL import Image
+from PIL import Image, ImageOps
 
 from spiralage.image_io import as_photo, load_photo
 from spiralage.image_io.orientation import exif_orientation, orientation_of, valid
@@ -82,7 +82,78 @@ def test_an_orientation_of_any_type_of_number(kind: int, value: bytes) -> None:
     assert orientation_of({"exif": data}) == 6
 
 
-@pytest.mark.parametrize("value", [0, 9, -1, 6.5, float("nan"), "6", b"\6", None, (6, 6), 2**40])
+TAGS = {
+    "SHORT": (3, 1, b"\6\0\0\0"),
+    "2 SHORT": (3, 2, b"\6\0\0\0"),
+    "2 SHORT, the second first": (3, 2, b"\0\0\6\0"),
+    "4 SHORT": (3, 4, struct.pack("<I", 30)),
+    "BYTE": (1, 1, b"\6\0\0\0"),
+    "2 BYTE": (1, 2, b"\6\1\0\0"),
+    "SIGNED BYTE": (6, 1, b"\6\0\0\0"),
+    "UNDEFINED": (7, 1, b"\6\0\0\0"),
+    "LONG": (4, 1, b"\6\0\0\0"),
+    "2 LONG": (4, 2, struct.pack("<I", 26)),
+    "FLOAT": (11, 1, struct.pack("<f", 6)),
+    "DOUBLE": (12, 1, struct.pack("<I", 34)),
+    "ASCII": (2, 2, b"6\0\0\0"),
+    "RATIONAL": (5, 1, struct.pack("<I", 26)),
+    "no type": (99, 1, b"\6\0\0\0"),
+    "9": (3, 1, b"\x09\0\0\0"),
+}
+UPRIGHT_TAGS = {"2 SHORT, the second first", "ASCII", "RATIONAL", "no type", "9"}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_bytes_and_an_image_in_hand_agree_on_any_tag(tag: str) -> None:
+    kind, count, value = TAGS[tag]
+    numbers = struct.pack("<IHHd", 6, 6, 0, 6.0)  # from 26 on: a LONG, then two SHORT, then a DOUBLE
+    body = struct.pack("<HHI", 0x0112, kind, count) + value + bytes(4)
+    file = turned_jpeg(b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + body + numbers)
+    size = (64, 96) if tag in UPRIGHT_TAGS else (96, 64)
+    assert load_photo(file).size == size
+    assert as_photo(Image.open(io.BytesIO(file))).size == size
+
+
+XMPS = {
+    b'<x tiff:Orientation="6"/>': 6,
+    b"<x tiff:Orientation='6'/>": 6,
+    b'<x tiff:Orientation = "6"/>': 6,
+    b"<x tiff:Orientation\n=\n' 6 '/>": 6,
+    b"<tiff:Orientation>6</tiff:Orientation>": 6,
+    b"<tiff:Orientation> 6 </tiff:Orientation>": 6,
+    b"<tiff:Orientation>\n6\n</tiff:Orientation>": 6,
+    b'<x tiff:Orientation="66"/>': 1,
+    b"<tiff:Orientation>66</tiff:Orientation>": 1,
+    b'<x tiff:Orientation="9"/>': 1,
+    b'<x tiff:Orientation=""/>': 1,
+    b'<x tiff:Orientation="6': 1,
+}
+
+
+@pytest.mark.parametrize("xmp", XMPS)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_bytes_and_an_image_in_hand_agree_on_xmp(kind: str, xmp: bytes) -> None:
+    assert orientation_of({"xmp": xmp}) == XMPS[xmp]
+    image = Image.fromarray(np.rot90(quarters()))
+    if kind == "PNG":
+        head = encoded(image)
+        file = head[:33] + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp) + head[33:]
+    else:
+        file = encoded(image, kind, xmp=xmp)
+    size = (96, 64) if XMPS[xmp] == 6 else (64, 96)
+    assert load_photo(file).size == size
+    assert as_photo(Image.open(io.BytesIO(file))).size == size
+
+
+def test_the_owner_of_an_image_has_the_last_word() -> None:
+    image = Image.open(io.BytesIO(encoded(Image.fromarray(quarters()), xmp=b'<x tiff:Orientation="66"/>')))
+    image.getexif()[0x0112] = 8
+    assert as_photo(image).size == (64, 96)
+    image = Image.open(io.BytesIO(turned_jpeg(exif(6))))
+    assert as_photo(ImageOps.exif_transpose(image)).size == (96, 64)
+
+
+@pytest.mark.parametrize("value", [0, 9, -1, 6.5, float("nan"), "6", b"", None, (), ((6,),), 2**40])
 def test_what_is_no_orientation_is_upright(value: object) -> None:
     assert valid(value) == 1
 

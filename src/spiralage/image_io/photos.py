@@ -18,7 +18,7 @@ from spiralage.image_io import formats
 from spiralage.image_io.arrays import check_array
 from spiralage.image_io.decode import damaged, decode
 from spiralage.image_io.opening import Guarded, check_size, opened, read_stream, reason, short
-from spiralage.image_io.orientation import TAG, orientation_of, valid
+from spiralage.image_io.orientation import orientation_of, own_orientation, valid
 from spiralage.image_io.quiet import quiet
 from spiralage.image_io.raster import Raster
 from spiralage.types import Photo
@@ -157,7 +157,7 @@ def _orientation_in_hand(image: Image.Image) -> int:
     """Of an image whose EXIF its owner may have changed."""
     try:
         with quiet:
-            return valid(image.getexif().get(TAG))
+            return valid(own_orientation(image))
     except Exception:  # a tag of a wrong type, or damage
         return orientation_of(image.info)
 
