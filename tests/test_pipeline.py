@@ -114,6 +114,18 @@ def test_clear_errors() -> None:
         AgePipeline(detector="dlib", landmarks="detector")
 
 
+@pytest.mark.parametrize("stage", ["detector", "landmarks", "restorer", "network", "occlusion"])
+@pytest.mark.parametrize("given", [None, 5])
+def test_what_is_no_stage_is_said_at_once(stage: str, given: Any) -> None:
+    with pytest.raises(OptionError, match=f"{stage}: got {given}; give a"):
+        AgePipeline(**{stage: given})
+
+
+def test_an_occluders_name_is_no_function() -> None:
+    with pytest.raises(OptionError, match=r"occlusion: got 'paper'; .*hidden_by"):
+        AgePipeline(occlusion="paper")  # type: ignore[arg-type]
+
+
 RESEARCH = (["training"], ["evaluation"], ["networks"], ["export"])
 
 

@@ -41,6 +41,19 @@ MOST_WORKERS = 256
 """More processes are a slip of the finger."""
 
 
+def _check_stage(stage: str, given: object, method: str | None) -> None:
+    """Raises OptionError for what is neither a name nor an object that does a stage's work."""
+    named = isinstance(given, str | Path) if stage in ("restorer", "network") else isinstance(given, str)
+    if stage == "occlusion" and not callable(given):
+        raise OptionError(
+            f"occlusion: got {given!r}; give a function from an aligned face to an Occlusion, such as "
+            "spiralage.occlusion.occluders.hidden_by('paper')"
+        )
+    odd = given is None or isinstance(given, int | float) or (method is not None and not hasattr(given, method))
+    if odd and not named:
+        raise OptionError(f"{stage}: got {given!r}; give a name, or an object as AgePipeline's help says")
+
+
 @dataclass
 class _Waiting:
     """A photo that was looked at and waits for its ages."""
@@ -94,6 +107,14 @@ class AgePipeline:
         yunet: Path | None = None,
     ) -> None:
         self._settings = {name: value for name, value in locals().items() if name not in ("self", "threads")}
+        for stage, given, method in (
+            ("detector", detector, "detect"),
+            ("landmarks", landmarks, "locate"),
+            ("restorer", restorer, None),
+            ("network", network, "estimate"),
+            ("occlusion", occlusion, "__call__"),
+        ):
+            _check_stage(stage, given, method)
         threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
         self._find_occlusion = occlusion
