@@ -7,7 +7,7 @@ A new head is
 - for recipes, a class in ``training/recipes/age_losses.py`` with its settings and their bounds, named in
   ``AgeLossRecipe``.
 
-Any backbone takes it. Messages and the tests of all heads read their names from ``HEADS``.
+Any backbone takes it. Tests fail where these disagree.
 """
 
 from __future__ import annotations
