@@ -6,6 +6,7 @@ tree, in one process, quick mutants first, and stops in time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -25,7 +26,7 @@ from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 
 ROOT = Path(__file__).parents[1]
-KILLED, SURVIVED, UNTESTED, TIMEOUT = "killed", "survived", "no tests", "timeout"
+KILLED, SURVIVED, UNTESTED, TIMEOUT, CRASHED = "killed", "survived", "no tests", "timeout", "crashed"
 STATUS = {0: SURVIVED, 1: KILLED, 3: KILLED, 5: UNTESTED, 33: UNTESTED, 24: TIMEOUT, -24: TIMEOUT, 36: TIMEOUT}
 """mutmut's exit codes; any other is a process that crashed, which a test run would not overlook."""
 
@@ -82,7 +83,7 @@ def module_of(tree: Path, path: Path, tried: dict[str, int | None]) -> Module:
     outcomes: dict[str, list[str]] = {}
     for name, code in tried.items():
         if code is not None:
-            outcomes.setdefault(STATUS.get(code, KILLED), []).append(name)
+            outcomes.setdefault(STATUS.get(code, CRASHED), []).append(name)
     name = path.relative_to(tree / "mutants" / "src" / "spiralage").as_posix().removesuffix(".meta")
     return Module(name, len(tried), outcomes)
 
@@ -97,11 +98,11 @@ HEAD = """# Mutants
 
 Written by `make mutants` (mutmut): {each} mutants of each module at most, drawn with seed {seed}, as many of them as
 {minutes:g} minutes allow, on {hardware}, commit {commit}. *Killed*: a test failed, as it should. *Survived*: no test
-noticed. *No tests*: none of the chosen tests runs that function. What there is to break, and the tests that must
+noticed. *No tests*: none of the chosen tests runs that function. *Crashed*: the tests ended in another way. What there is to break, and the tests that must
 notice, stand in `pyproject.toml`.
 
-| module | mutants | tried | killed | survived | timeout | no tests |
-|---|---:|---:|---:|---:|---:|---:|
+| module | mutants | tried | killed | survived | timeout | no tests | crashed |
+|---|---:|---:|---:|---:|---:|---:|---:|
 """
 
 
@@ -111,7 +112,7 @@ def page(tree: Path, modules: Sequence[Module], **settings: float | str) -> str:
     total: Counter[str] = Counter()
     lines = []
     for module in modules:
-        counts = {s: module.count(s) for s in (KILLED, SURVIVED, TIMEOUT, UNTESTED)}
+        counts = {s: module.count(s) for s in (KILLED, SURVIVED, TIMEOUT, UNTESTED, CRASHED)}
         row = {"mutants": module.mutants, "tried": sum(counts.values()), **counts}
         total.update(row)
         lines.append(f"| `{module.name}` | " + " | ".join(map(str, row.values())) + " |\n")
@@ -136,7 +137,9 @@ def main(
         if "nothing matches" not in said:
             sys.exit(f"mutmut made no mutants:\n{said[-4000:]}")
         rng = random.Random(seed)
-        names = [name for _, found in codes(tree) for name in rng.sample(sorted(found), min(each, len(found)))]
+        samples = [rng.sample(sorted(found), min(each, len(found))) for _, found in codes(tree)]
+        # In turns, so that where time runs out every module has had its share.
+        names = [name for turn in itertools.zip_longest(*samples) for name in turn if name is not None]
         print(f"{len(names)} mutants", flush=True)
         mutmut(tree, "run", *names, "--max-children", "1", timeout=60 * minutes)
         modules = [module_of(tree, path, found) for path, found in codes(tree)]
