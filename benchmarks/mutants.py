@@ -98,7 +98,8 @@ HEAD = """# Mutants
 
 Written by `make mutants` (mutmut): {each} mutants of each module at most, drawn with seed {seed}, as many of them as
 {minutes:g} minutes allow, on {hardware}, commit {commit}. *Killed*: a test failed, as it should. *Survived*: no test
-noticed. *No tests*: none of the chosen tests runs that function. *Crashed*: the tests ended in another way. What there is to break, and the tests that must
+noticed. *No tests*: none of the chosen tests runs that function. *Crashed*: the tests ended in another
+way. What there is to break, and the tests that must
 notice, stand in `pyproject.toml`.
 
 | module | mutants | tried | killed | survived | timeout | no tests | crashed |

@@ -121,9 +121,11 @@ def test_what_is_no_stage_is_said_at_once(stage: str, given: Any) -> None:
         AgePipeline(**{stage: given})
 
 
-def test_an_occluders_name_is_no_function() -> None:
-    with pytest.raises(OptionError, match=r"occlusion: got 'paper'; .*hidden_by"):
-        AgePipeline(occlusion="paper")  # type: ignore[arg-type]
+def test_an_occlusion_by_name(portrait: Photo) -> None:
+    (named,) = AgePipeline(detector="dlib", occlusion="paper", restorer="inpaint").estimate(portrait)
+    assert (named.occlusion.kind, named.occlusion.fraction) == ("paper", 0.75)
+    with pytest.raises(OptionError, match="occlusion papers: no such occlusion; choose auto, none, "):
+        AgePipeline(occlusion="papers")  # type: ignore[arg-type]
 
 
 RESEARCH = (["training"], ["evaluation"], ["networks"], ["export"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
@@ -17,13 +16,11 @@ from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
 from spiralage.faces.landmarks import Landmarker, LandmarkerName
 from spiralage.image_io import STDIN, PhotoLike, as_photo, read_stdin_photo
-from spiralage.occlusion.segment import find_occlusion
+from spiralage.occlusion.find import FindOcclusion, OcclusionName, occlusion_finder
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH
 from spiralage.threads import use_threads
-from spiralage.types import AlignedFace, Box, FaceReport, Occlusion, Photo, PhotoReport
-
-FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
+from spiralage.types import Box, FaceReport, Photo, PhotoReport
 
 DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
@@ -44,11 +41,6 @@ MOST_WORKERS = 256
 def _check_stage(stage: str, given: object, method: str | None) -> None:
     """Raises OptionError for what is neither a name nor an object that does a stage's work."""
     named = isinstance(given, str | Path) if stage in ("restorer", "network") else isinstance(given, str)
-    if stage == "occlusion" and not callable(given):
-        raise OptionError(
-            f"occlusion: got {given!r}; give a function from an aligned face to an Occlusion, such as "
-            "spiralage.occlusion.occluders.hidden_by('paper')"
-        )
     odd = given is None or isinstance(given, int | float) or (method is not None and not hasattr(given, method))
     if odd and not named:
         raise OptionError(f"{stage}: got {given!r}; give a name, or an object as AgePipeline's help says")
@@ -76,7 +68,8 @@ class AgePipeline:
         box: where the face is, in photo pixels; overrules ``detector``.
         landmarks: "dlib" (68 points), "detector" (what the detector gave) or "fan"; or a
             ``faces.landmarks.Landmarker``.
-        occlusion: tells what is hidden in an aligned face.
+        occlusion: what is hidden in an aligned face: "auto" (what lies beyond the photo), "none", an occluder's name
+            (see ``occlusion.occluders``), or a function from an AlignedFace to an Occlusion.
         restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
             name or path (see ``store``), or a ``restoration.restore.Restorer``.
         network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.
@@ -100,7 +93,7 @@ class AgePipeline:
         detector: DetectorName | Detector = "auto",
         box: Box | None = None,
         landmarks: LandmarkerName | Landmarker = "dlib",
-        occlusion: FindOcclusion = find_occlusion,
+        occlusion: OcclusionName | FindOcclusion = "auto",
         restorer: str | Path | Restorer = DEFAULT_RESTORER,
         network: str | Path | Estimator = DEFAULT_NETWORK,
         threads: int | None = None,
@@ -117,7 +110,7 @@ class AgePipeline:
             _check_stage(stage, given, method)
         threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
-        self._find_occlusion = occlusion
+        self._find_occlusion = occlusion_finder(occlusion) if isinstance(occlusion, str) else occlusion
         self._restorer = make_restorer(restorer, threads=threads) if isinstance(restorer, str | Path) else restorer
         self._estimator = AgeEstimator(network, threads=threads) if isinstance(network, str | Path) else network
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,9 +19,8 @@ from spiralage.errors import FolderError, OptionError
 from spiralage.faces.landmarks import LandmarkerName
 from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, list_pictures
-from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
-from spiralage.occlusion.segment import find_occlusion, nothing_hidden
-from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline, FindOcclusion
+from spiralage.occlusion.find import OcclusionName
+from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
 from spiralage.restoration.restore import LOADERS
 from spiralage.store import files_of
 from spiralage.threads import available_cores
@@ -30,13 +29,6 @@ from spiralage.types import Box
 if TYPE_CHECKING:
     from spiralage.report.sinks import Sink
 
-OcclusionChoice: TypeAlias = Literal["auto", "none", OccluderName]
-
-FIND_OCCLUSION: dict[OcclusionChoice, FindOcclusion] = {
-    "auto": find_occlusion,
-    "none": nothing_hidden,
-    **{name: hidden_by(name) for name in OCCLUDERS},
-}
 
 MANY_PHOTOS = 32
 """For more photos than these, starting a process for each core pays."""
@@ -67,7 +59,7 @@ def estimate(
     box: BoxOption = None,
     at_least: Annotated[list[int] | None, typer.Option(min=0, max=100, help="add P(age ≥ this); repeatable")] = None,
     occlusion: Annotated[
-        OcclusionChoice, typer.Option(help="what counts as hidden; auto: what lies beyond the photo's edge")
+        OcclusionName, typer.Option(help="what counts as hidden; auto: what lies beyond the photo's edge")
     ] = "auto",
     restorer: RestorerOption = DEFAULT_RESTORER,
     network: Annotated[
@@ -100,7 +92,7 @@ def estimate(
         detector=detector,
         box=given,
         landmarks=landmarks,
-        occlusion=FIND_OCCLUSION[occlusion],
+        occlusion=occlusion,
         restorer=restorer,
         network=network,
         threads=threads,

@@ -25,9 +25,10 @@ from spiralage.errors import OptionError
 from spiralage.faces.align import invert
 from spiralage.files import write_bytes
 from spiralage.image_io import encode_picture, load_mask
+from spiralage.occlusion.find import FindOcclusion
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by, occluder_named
 from spiralage.occlusion.window import Window, margin_mask
-from spiralage.pipeline import DEFAULT_RESTORER, FindOcclusion
+from spiralage.pipeline import DEFAULT_RESTORER
 from spiralage.restoration.restore import LOADERS, Restorer, make_restorer
 from spiralage.restoration.restore import restore as restore_faces
 from spiralage.store import files_of
