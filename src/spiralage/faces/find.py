@@ -25,7 +25,11 @@ from spiralage.image_io import resized
 from spiralage.types import AlignedFace, Box, Face, Photo
 
 LONGEST_TURNED = 1280
-"""Larger photos are searched turned at this many pixels a side."""
+"""Larger photos are turned at this many pixels a side."""
+LONGEST_SOUGHT = 640
+"""At most so many, while which way is up is sought."""
+FACE_SOUGHT = 140
+"""And at most so many that the surest face is of this size: no detector needs more to tell which way is up."""
 BETTER = 0.03
 """By how much the best score must be higher in a turned photo: noise moves it by less."""
 
@@ -115,20 +119,21 @@ class FaceFinder:
 
     def _look(self, photo: Photo) -> View:
         """Find the faces, and which way is up."""
-        best = View(0, self.detector.detect(photo))
-        if not isinstance(self.detector, KnowsUp) or _score(best) >= self.detector.sure:
-            return best
-        least = max(self.detector.convincing, _score(best) + BETTER)
-        scale = min(1.0, LONGEST_TURNED / max(photo.size))
-        small = Photo(resized(photo.pixels, scale), photo.name)
-        for turn in TURNS:
-            view = View(turn, self.detector.detect(turned(small, turn)))
-            if _score(view) >= least:
-                best, least = view, _score(view)
-        if best.turn and scale < 1:
-            size = turned(photo, best.turn).size
-            return View(best.turn, tuple(scaled(face, size, turned(small, best.turn).size) for face in best.faces))
-        return best
+        given = View(0, self.detector.detect(photo))
+        if not isinstance(self.detector, KnowsUp) or _score(given) >= self.detector.sure:
+            return given
+        # Most photos that leave a doubt stand upright: what is likely is found out on a small copy.
+        small = _at_most(photo, _longest_sought(photo, given))
+        likely = max((View(turn, self.detector.detect(turned(small, turn))) for turn in TURNS), key=_score)
+        if _score(likely) < max(self.detector.convincing, _score(given)):
+            return given
+        found = self._turn(photo, likely.turn)
+        return found if _score(found) >= max(self.detector.convincing, _score(given) + BETTER) else given
+
+    def _turn(self, photo: Photo, turn: int) -> View:
+        """The faces of a photo that is turned."""
+        upright, small = turned(photo, turn), turned(_at_most(photo, LONGEST_TURNED), turn)
+        return View(turn, tuple(scaled(face, upright.size, small.size) for face in self.detector.detect(small)))
 
     def _own_turn(self, photo: Photo, turn: int, face: Face) -> tuple[int, Face]:
         """The turn in which a face that leaves a doubt stands upright, sought round it alone, and the face there."""
@@ -154,6 +159,20 @@ class FaceFinder:
         face = dataclasses.replace(face, landmarks=self.landmarker.locate(upright, face))
         aligned = align(upright, face, mirror=mirror)
         return FoundFace(face_as_given(face, photo, turn), aligned_as_given(aligned, photo, turn))
+
+
+def _longest_sought(photo: Photo, given: View) -> float:
+    """How many pixels a side are enough to tell which way is up."""
+    if not given.faces:
+        return LONGEST_SOUGHT
+    box = given.faces[0].box
+    return min(LONGEST_SOUGHT, max(photo.size) * FACE_SOUGHT / max(box.width, box.height))
+
+
+def _at_most(photo: Photo, longest: float) -> Photo:
+    """The photo, with so many pixels a side at most."""
+    scale = min(1.0, longest / max(photo.size))
+    return Photo(resized(photo.pixels, scale), photo.name)
 
 
 def _score(view: View) -> float:
