@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from annotated_types import Interval
 
 from spiralage.errors import DatasetError
 
@@ -34,7 +34,7 @@ class Row:
 
     image: str
     subject: str
-    age: Annotated[int, Field(ge=0, le=OLDEST)] | None  # checked where tables are read
+    age: Annotated[int, Interval(ge=0, le=OLDEST)] | None  # checked where tables are read
     sex: Literal["male", "female"] | None
     group: str | None
     split: Split
