@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     )
     data.command("crops")(data_crops)
     data.command("duplicates")(data_duplicates)
+    data.command("same-faces")(data_same_faces)
     train.command("age")(train_age)
     train.command("imagine")(train_imagine)
     train.command("slices")(train_slices)
@@ -119,6 +120,21 @@ def data_duplicates(
     results.print(f"{len(groups)} pictures in {len(ages)} groups; in {differing} of them the ages differ")
 
 
+def data_same_faces(
+    output: Annotated[Path, typer.Argument(help="the CSV file to write: data,image,subject")],
+    cache: Annotated[Path, typer.Option(help="the folder of all sets' aligned crops")] = CACHE,
+) -> None:
+    """Find the pictures that FG-NET, UTKFace, AAF and CelebA-HQ share, by perceptual hash of aligned crops."""
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.datasets.duplicates import find_same_faces
+    from spiralage.files import write_text
+
+    found = find_same_faces({name: Crops(cache / name) for name in ("fgnet", "utkface", "aaf", "celeba-hq")})
+    write_text(output, "data,image,subject\n" + "".join(",".join(line) + "\n" for line in found))
+    results.print(f"{len(found)} pictures are in another set, too")
+
+
 def train_age(
     recipe: Recipe,
     crops: CropsFolder = None,
@@ -133,12 +149,13 @@ def train_age(
     A recipe's pre-training uses the crops of its data sets beside --crops, where they are.
     """
     need_train_extra()
-    from spiralage.datasets.crops import Crops
+    from spiralage.datasets.joined import open_crops
     from spiralage.training import age
     from spiralage.training.config import AgeRecipe, load_recipe
 
     settings = load_recipe(recipe, AgeRecipe)
-    faces = Crops(crops or CACHE / settings.data)
+    first = crops or CACHE / settings.data
+    faces = open_crops(settings.sets, [first, *(first.parent / name for name in settings.also)])
     with _training(settings.name, run, threads) as (folder, progress):
         age.train_age(
             settings,

@@ -3,7 +3,7 @@
 In one of these forms:
 
 - a folder (or a zip or tar of it) of pictures, ``0.jpg`` … or ``000000.png`` …, at any depth; the split is
-  by the hash of the number,
+  by the hash of the number; a folder ``masks`` in it (CelebAMask-HQ's classes) is passed over,
 - a folder with lists as SpiralNet's authors use them, ``train.flist`` or ``train_1000.flist``, ``val…``,
   ``test…``; each is a split, and one that is missing is empty,
 - one such list; if its name begins with none of the splits, the split is by hash.
@@ -23,13 +23,16 @@ from pathlib import Path, PurePosixPath
 
 from spiralage.datasets.archives import opened
 from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
+from spiralage.datasets.same_faces import subject_of
 from spiralage.errors import DatasetError
 
-ARCHIVES = ("CelebA-HQ.zip", "celeba-hq.zip", "celeba_hq.zip", "CelebA-HQ-img.zip")
+ARCHIVES = ("CelebA-HQ.zip", "celeba-hq.zip", "celeba_hq.zip", "CelebA-HQ-img.zip", "CelebA-HQ-1000.zip")
 LISTS = tuple(f"{split}*.flist" for split in SPLITS)
 """Patterns of the lists' names, in the order of the splits."""
 _LIST_SUFFIXES = (".flist", ".txt", ".lst")
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+CLASSES_FOLDER = "masks"
+"""Where CelebAMask-HQ's classes of every picture lie; no faces."""
 
 
 def read(path: Path) -> Iterator[tuple[Row, bytes]]:
@@ -48,13 +51,13 @@ def _lists_in(path: Path) -> list[Path]:
 
 def _read_pictures(path: Path) -> Iterator[tuple[Row, bytes]]:
     with opened(path) as archive:
-        names = archive.named(*_SUFFIXES)
+        names = [name for name in archive.named(*_SUFFIXES) if PurePosixPath(name).parent.name != CLASSES_FOLDER]
         if not names:
             raise DatasetError(f"{path}: no pictures and no {', '.join(LISTS)} in it; give CelebA-HQ's folder")
         _check_stems(path, names)
         for name in names:
-            stem = PurePosixPath(name).stem
-            yield Row(name, stem, None, None, None, split_by_hash(stem)), archive.read(name)
+            subject = subject_of("celeba-hq", name, PurePosixPath(name).stem)
+            yield Row(name, subject, None, None, None, split_by_hash(subject)), archive.read(name)
 
 
 @dataclass(frozen=True)

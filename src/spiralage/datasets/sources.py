@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from spiralage.datasets import celeba_hq, clap2016, fgnet, folder, imdb_wiki, utkface
+from spiralage.datasets import aaf, celeba_hq, clap2016, fgnet, folder, imdb_wiki, utkface
 from spiralage.datasets.manifest import Row, find_archive
+from spiralage.datasets.same_faces import without_tested
 
-DatasetName: TypeAlias = Literal["utkface", "fgnet", "imdb", "wiki", "clap2016", "celeba-hq", "folder"]
+DatasetName: TypeAlias = Literal["utkface", "aaf", "fgnet", "imdb", "wiki", "clap2016", "celeba-hq", "folder"]
 
 Tell: TypeAlias = Callable[[str], None]
 """Takes a line that says what a reader leaves out, and why."""
@@ -44,7 +45,7 @@ def _read_utkface(path: Path, tell: Tell) -> Iterator[tuple[Row, bytes]]:
     left_out = utkface.malformed(path)
     if left_out:
         tell(f"left out, no age in the name: {', '.join(left_out)}")
-    yield from utkface.read(path)
+    yield from without_tested(utkface.read(path))
 
 
 def _read_imdb_wiki(path: Path, tell: Tell, *, part: imdb_wiki.Part) -> Iterator[tuple[Row, bytes]]:
@@ -61,6 +62,7 @@ def _imdb_wiki(part: imdb_wiki.Part) -> Source:
 
 SOURCES: dict[DatasetName, Source] = {
     "utkface": Source((utkface.ARCHIVE,), ("*.chip.jpg",), _read_utkface),
+    "aaf": Source((aaf.ARCHIVE,), ("[0-9][0-9][0-9][0-9][0-9]A*",), lambda path, tell: without_tested(aaf.read(path))),
     "fgnet": Source(
         (fgnet.ARCHIVE,),
         ("[0-9][0-9][0-9][Aa][0-9]*", "images/[0-9][0-9][0-9][Aa][0-9]*"),
@@ -75,7 +77,9 @@ SOURCES: dict[DatasetName, Source] = {
         lambda path, tell: clap2016.read(path),
     ),
     "celeba-hq": Source(
-        celeba_hq.ARCHIVES, (*celeba_hq.LISTS, "*.jpg", "*.png"), lambda path, tell: celeba_hq.read(path)
+        celeba_hq.ARCHIVES,
+        (*celeba_hq.LISTS, "*.jpg", "*.png"),
+        lambda path, tell: without_tested(celeba_hq.read(path)),
     ),
     "folder": Source((), (), lambda path, tell: folder.read(path)),
 }

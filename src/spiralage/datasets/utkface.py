@@ -20,6 +20,7 @@ from typing import Literal
 
 from spiralage.datasets.archives import Archive, base_name, opened
 from spiralage.datasets.manifest import Row, split_by_hash
+from spiralage.datasets.same_faces import subject_of
 from spiralage.errors import DatasetError
 
 ARCHIVE = "UTKFace.tar"
@@ -40,7 +41,7 @@ def parse_name(name: str) -> Row | None:
     match = _NAME.fullmatch(name)
     if match is None or int(match["age"]) > _OLDEST:
         return None
-    subject = duplicate_groups().get(name, name)
+    subject = subject_of("utkface", name, duplicate_groups().get(name, name))
     sex: Literal["male", "female"] | None = None
     if match["sex"] is not None:
         sex = "female" if match["sex"] == "1" else "male"

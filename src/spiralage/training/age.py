@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spiralage.age.backbones import AgeNetwork, make_backbone
 from spiralage.age.distribution import expected_age
 from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
 from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
@@ -70,7 +71,7 @@ class Phase:
     """
 
     name: str
-    crops: Crops
+    crops: AnyCrops
     epochs: float
     batch: int
 
@@ -87,19 +88,19 @@ class Phase:
         return max(1, round(epochs * len(self.train) / self.batch))
 
 
-def make_phases(recipe: AgeRecipe, crops: Crops, pretraining: Mapping[str, Crops]) -> list[Phase]:
+def make_phases(recipe: AgeRecipe, crops: AnyCrops, pretraining: Mapping[str, Crops]) -> list[Phase]:
     """The recipe's pre-training on those data sets that are there, then its own data set."""
     first = [
         Phase(part.data, pretraining[part.data], part.epochs, recipe.batch)
         for part in recipe.pretraining
         if part.data in pretraining
     ]
-    return [*first, Phase(recipe.data, crops, recipe.epochs, recipe.batch)]
+    return [*first, Phase(JOIN.join(recipe.sets), crops, recipe.epochs, recipe.batch)]
 
 
 def train_age(
     recipe: AgeRecipe,
-    crops: Crops,
+    crops: AnyCrops,
     folder: Path,
     *,
     pretraining: Mapping[str, Crops] = MappingProxyType({}),
@@ -115,7 +116,7 @@ def train_age(
 
     Args:
         recipe: what to train and how.
-        crops: the aligned crops of the recipe's data set.
+        crops: the aligned crops of the recipe's data set, or of its sets as one.
         folder: the run's folder; gets weights.safetensors when done.
         pretraining: the data sets of the recipe's pre-training that are there.
         device: where to compute.
@@ -131,7 +132,7 @@ def train_age(
             one starts from, beside it, isn't finished or has another network.
     """
     fabric = make_fabric(device, devices)
-    crops.check_data(recipe.data)
+    crops.check_data(JOIN.join(recipe.sets))
     phases = make_phases(recipe, crops, pretraining)
     facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
     if recipe.masked:
@@ -243,7 +244,7 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
 
 
 @torch.no_grad()
-def validation_mae(network: nn.Module, crops: Crops, split: Split, fabric: Fabric, *, masked: bool = False) -> float:
+def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fabric, *, masked: bool = False) -> float:
     """Mean absolute error of a split in years, under the paper's mask or not; NaN if the split is empty."""
     network.eval()
     total, count = 0.0, 0

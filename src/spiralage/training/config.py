@@ -137,12 +137,24 @@ class AgeRecipe(TrainingRecipe):
         default=0.0, ge=0, le=1, description="share of pictures under the paper's mask, filled with 0"
     )
     pretraining: tuple[Pretraining, ...] = ()
+    also: tuple[DatasetName, ...] = Field(default=(), description="sets that are learned from beside data, as one")
     validate_every_epochs: float = Field(default=2, gt=0)
     network: AgeNetworkRecipe
     optimiser: Optimiser
     loss: AgeLossRecipe = MeanVariance()
     stages: tuple[Stage, ...] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def sets(self) -> tuple[DatasetName, ...]:
+        """All data sets of the last phase."""
+        return (self.data, *self.also)
+
+    @model_validator(mode="after")
+    def _has_different_sets(self) -> AgeRecipe:
+        if len(set(self.sets)) < len(self.sets):
+            raise ValueError("a data set is named twice in data and also; name each once")
+        return self
 
     @model_validator(mode="after")
     def _has_one_start(self) -> AgeRecipe:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from spiralage.age.backbones import AgeNetwork
 from spiralage.age.mobilenet import STAGES
+from spiralage.datasets.joined import JOIN
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
 
@@ -29,7 +30,7 @@ Floats = npt.NDArray[np.float32]
 TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI")}
 """What published weights have learned from, in order."""
 
-TITLES = {"utkface": "UTKFace", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
+TITLES = {"utkface": "UTKFace", "aaf": "AAF", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
 """How data sets are written."""
 
 
@@ -43,9 +44,13 @@ def learned_from(record: Mapping[str, Any]) -> list[str]:
         >>> learned_from({"pretrained": "faceres-deep", "data": ["utkface"]})
         ['VGGFace2', 'IMDB-WIKI', 'UTKFace']
     """
-    names = [TITLES.get(name, name) + (", masked" if record.get("masked") else "") for name in record["data"]]
+    names = [_title(name) + (", masked" if record.get("masked") else "") for name in record["data"]]
     everything = [*record.get("start_data", ()), *TRAINED_ON.get(record["pretrained"], ()), *names]
     return [name for name, _ in itertools.groupby(everything)]  # twice in a row is once
+
+
+def _title(names: str) -> str:
+    return JOIN.join(TITLES.get(name, name) for name in names.split(JOIN))
 
 
 TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4"}
