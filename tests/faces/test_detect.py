@@ -273,3 +273,11 @@ def test_resized() -> None:
     assert (resized(pixels, 0.5) == 100).all()
     assert resized(pixels, 2).shape == (20, 40, 3)
     assert resized(pixels, 0.01).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 8, 200), Box(0, 0, 200, 49)])
+def test_a_box_that_is_too_long_holds_no_face(box: Box) -> None:
+    photo = Photo(np.zeros((300, 300, 3), np.uint8))
+    with pytest.raises(OptionError, match="too long for a face; give one about as wide as high"):
+        GivenBox(box).detect(photo)
+    assert GivenBox(Box(0, 0, 200, 51)).detect(photo)

@@ -62,6 +62,7 @@ class GivenBox:
     gives_landmarks = False
     SMALLEST = 8  # pixels; no face can be told from fewer
     LEAST_SHOWN = 0.25  # of the box's area
+    LONGEST = 4  # times the other side; no face is as long
 
     def __init__(self, box: Box | None = None) -> None:
         if box is not None and not isinstance(box, Box):
@@ -73,7 +74,7 @@ class GivenBox:
 
         Raises:
             PhotoError: the picture that should be a face is too small to be one.
-            OptionError: the box is too small for a face, or lies outside the photo for the most part.
+            OptionError: the box is too small or too long for a face, or lies outside the photo for the most part.
         """
         if self.box is not None:
             self._check(self.box, photo)
@@ -94,6 +95,8 @@ class GivenBox:
             raise OptionError(
                 f"the box ({where}) lies outside the photo of {_size(photo)} pixels; give one that lies inside"
             )
+        if max(box.width, box.height) > self.LONGEST * min(box.width, box.height):
+            raise OptionError(f"the box ({where}) is too long for a face; give one about as wide as high")
 
 
 def _size(photo: Photo) -> str:
