@@ -4,33 +4,10 @@ from __future__ import annotations
 
 import re
 
-from spiralage.evaluation.results import LopoRow, RestorationRow
+from result_rows import CONSTANT, RESTORED, ROW, changed
+
+from spiralage.evaluation.results import RestorationRow
 from spiralage.evaluation.tables import lopo_page, restoration_page
-
-ROW = LopoRow(
-    estimator="AlexNet, mean-variance",
-    trained_on="UTKFace → FG-NET, unmasked",
-    faces="unmasked",
-    condition="original",
-    mae=4.5,
-    mae_low=4.0,
-    mae_high=5.125,
-    mae_by_person=4.75,
-    cs5=0.6543,
-    images=12,
-    persons=3,
-    recipe="a",
-    seed=1,
-    commit="0123456789ab+changes",
-    hardware="A CPU, 2 cores; a GPU",
-)
-
-
-def changed(row: LopoRow, **values: object) -> LopoRow:
-    return row.model_copy(update=values)
-
-
-CONSTANT = changed(ROW, estimator="constant", trained_on="FG-NET's ages", faces="", condition="any", recipe="", seed=0)
 
 
 def test_the_page_puts_the_paper_beside_unmasked_training_alone() -> None:
@@ -66,27 +43,6 @@ def test_only_the_papers_mask_is_compared_with_the_paper() -> None:
     page = lopo_page([CONSTANT, row])
     assert "| masked, scarf | none |" in page
     assert "11.33" not in page.split("|---")[1]
-
-
-RESTORED = RestorationRow(
-    data="FG-NET",
-    occluder="paper",
-    restorer="imagine",
-    psnr=12.346,
-    psnr_hidden=11.1,
-    ssim=0.6,
-    ssim_hidden=0.4321,
-    l1=0.1,
-    l1_hidden=0.1333,
-    feature_fid=0.12344,
-    visible_identical=0.9999999,
-    images=1002,
-    features="vgg-age",
-    weights="imagine (seed 1)",
-    seed=0,
-    commit="0123456789ab",
-    hardware="A CPU, 2 cores; a GPU",
-)
 
 
 def test_the_page_for_readers() -> None:

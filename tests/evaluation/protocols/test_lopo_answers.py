@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from people import write_people
+from result_rows import CONSTANT, ROW, changed
 
 from spiralage.datasets.crops import Crops
 from spiralage.evaluation.conditions import all_conditions
@@ -23,30 +24,6 @@ from spiralage.training.recipes import Block, LopoRecipe
 from spiralage.types import Floats
 
 ORIGINAL, MASKED = ConditionKey("original"), ConditionKey("masked", "paper", "none")
-ROW = LopoRow(
-    estimator="AlexNet, mean-variance",
-    trained_on="UTKFace → FG-NET, unmasked",
-    faces="unmasked",
-    condition="original",
-    mae=4.5,
-    mae_low=4.0,
-    mae_high=5.125,
-    mae_by_person=4.75,
-    cs5=0.6543,
-    images=12,
-    persons=3,
-    recipe="a",
-    seed=1,
-    commit="0123456789ab+changes",
-    hardware="A CPU, 2 cores; a GPU",
-)
-
-
-def changed(row: LopoRow, **values: object) -> LopoRow:
-    return row.model_copy(update=values)
-
-
-CONSTANT = changed(ROW, estimator="constant", trained_on="FG-NET's ages", faces="", condition="any", recipe="", seed=0)
 
 
 @pytest.fixture(scope="module")

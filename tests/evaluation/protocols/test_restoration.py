@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from people import write_people
+from result_rows import RESTORED
 from synthetic import FLOAT32, age_recipe, use_tiny_backbones, write_crops
 
 from spiralage import weights
@@ -36,25 +37,6 @@ from spiralage.training.tasks.age import train_age
 from spiralage.types import Mask, Pixels
 
 FEATURES = "tiny-vgg"
-ROW = RestorationRow(
-    data="FG-NET",
-    occluder="paper",
-    restorer="imagine",
-    psnr=12.346,
-    psnr_hidden=11.1,
-    ssim=0.6,
-    ssim_hidden=0.4321,
-    l1=0.1,
-    l1_hidden=0.1333,
-    feature_fid=0.12344,
-    visible_identical=0.9999999,
-    images=1002,
-    features="vgg-age",
-    weights="imagine (seed 1)",
-    seed=0,
-    commit="0123456789ab",
-    hardware="A CPU, 2 cores; a GPU",
-)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +224,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
-    rows = [ROW, ROW.model_copy(update={"visible_identical": 1.0, "seed": 7})]
+    rows = [RESTORED, RESTORED.model_copy(update={"visible_identical": 1.0, "seed": 7})]
     write_all(rows, tmp_path)
     assert read_rows(tmp_path / "restore.csv", RestorationRow) == [*rows, PUBLISHED]
     line = read(tmp_path / "restore.csv")[0]
