@@ -6,11 +6,12 @@ import pytest
 from spiralage.occlusion import mean_shape, occluders
 from spiralage.occlusion.mean_shape import full_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, cover_face, hidden_by
-from spiralage.occlusion.window import PAPER_WINDOW, largest_window, margin_mask, random_window
+from spiralage.occlusion.window import CENTRE_WINDOW, PAPER_WINDOW, Window, largest_window, margin_mask, random_window
 from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Landmarks, Mask
 
 NAMES = list(OCCLUDERS)
-BY_CHANCE = [name for name in NAMES if name != "paper"]
+FIXED: dict[OccluderName, Window] = {"paper": PAPER_WINDOW, "centre-window": CENTRE_WINDOW}
+BY_CHANCE = [name for name in NAMES if name not in FIXED]
 DRAWN = ["surgical-mask", "scarf", "sunglasses"]
 SEEDS = range(12)
 BROWS, NOSE_TIP, EYES, MOUTH = slice(17, 27), slice(30, 31), slice(36, 48), slice(48, 68)
@@ -29,7 +30,8 @@ def share(hidden: Mask, points: Doubles) -> float:
 
 
 def test_every_kind_of_occlusion_is_in_the_one_registry() -> None:
-    assert set(OCCLUDERS) == {"paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses"}
+    kinds = {"paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses", "centre-window"}
+    assert set(OCCLUDERS) == kinds
 
 
 @pytest.mark.parametrize("name", BY_CHANCE)
@@ -132,11 +134,18 @@ def test_an_edge_hides_one_side_whatever_the_face(seed: int, landmarks: Doubles)
     np.testing.assert_array_equal(hidden, elsewhere)
 
 
-def test_the_papers_mask_is_one_of_them(landmarks: Doubles) -> None:
-    picture, mask = OCCLUDERS["paper"](landmarks, np.random.default_rng(0))
-    np.testing.assert_array_equal(mask, margin_mask(PAPER_WINDOW))
+@pytest.mark.parametrize(("name", "window"), FIXED.items())
+def test_the_published_windows_are_among_them(name: OccluderName, window: Window, landmarks: Doubles) -> None:
+    picture, mask = OCCLUDERS[name](landmarks, np.random.default_rng(0))
+    np.testing.assert_array_equal(mask, margin_mask(window))
     assert not picture.any()
-    np.testing.assert_array_equal(mask, OCCLUDERS["paper"](landmarks + 9, np.random.default_rng(1)).mask)
+    np.testing.assert_array_equal(mask, OCCLUDERS[name](landmarks + 9, np.random.default_rng(1)).mask)
+
+
+def test_the_centred_window_is_as_far_from_every_side() -> None:
+    mask = margin_mask(CENTRE_WINDOW)
+    np.testing.assert_array_equal(mask, mask[::-1, ::-1])
+    assert mask.mean() == 0.75
 
 
 @pytest.mark.parametrize("seed", SEEDS)

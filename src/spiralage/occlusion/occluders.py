@@ -19,10 +19,12 @@ import cv2
 import numpy as np
 
 from spiralage.occlusion.mean_shape import full_landmarks
-from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask, random_window
+from spiralage.occlusion.window import CENTRE_WINDOW, PAPER_WINDOW, Window, edge_window, margin_mask, random_window
 from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Mask, Occlusion, Pixels
 
-OccluderName: TypeAlias = Literal["paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses"]
+OccluderName: TypeAlias = Literal[
+    "paper", "random-window", "edge", "surgical-mask", "scarf", "sunglasses", "centre-window"
+]
 
 
 class Cover(NamedTuple):
@@ -53,6 +55,11 @@ def paper(landmarks: Doubles, rng: np.random.Generator) -> Cover:
 def random_window_cover(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     """All but a window of 128×128 pixels anywhere, black; landmarks don't matter."""
     return _all_but(random_window(rng))
+
+
+def centre_window_cover(landmarks: Doubles, rng: np.random.Generator) -> Cover:
+    """All but a window of 128×128 pixels in the middle, black, as SpiralNet is tested; landmarks don't matter."""
+    return _all_but(CENTRE_WINDOW)
 
 
 def edge(landmarks: Doubles, rng: np.random.Generator) -> Cover:
@@ -123,6 +130,7 @@ OCCLUDERS: dict[OccluderName, Occluder] = {
     "surgical-mask": surgical_mask,
     "scarf": scarf,
     "sunglasses": sunglasses,
+    "centre-window": centre_window_cover,
 }
 """Trainings draw kinds in this order: a new one comes last, or a training that is resumed would draw others."""
 

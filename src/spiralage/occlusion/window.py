@@ -78,6 +78,8 @@ def _scaled(start: int, stop: int, factor: float) -> tuple[int, int]:
 
 PAPER_WINDOW = Window(64, 16, 128, 128)
 """Eyes, brows and upper nose: what the paper's mask leaves of a crop that is aligned as here."""
+CENTRE_WINDOW = Window(64, 64, 128, 128)
+"""The middle of the crop, where SpiralNet is tested (Guo et al. 2020)."""
 
 
 def margin_mask(window: Window) -> Mask:
