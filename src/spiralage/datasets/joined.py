@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ class JoinedCrops:
     def ages(self) -> Integers:
         """The age of every crop in years, (N,) int64; raises DatasetError where a set has none."""
         return np.concatenate([part.ages for part in self.parts])
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of the parts' identities, in hex."""
+        return hashlib.sha256("".join(part.identity for part in self.parts).encode()).hexdigest()
 
     @cached_property
     def _starts(self) -> Integers:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from spiralage.errors import RecipeError
 from spiralage.networks.backbones import Backbone
 from spiralage.networks.heads import Head
+from spiralage.networks.heads.losses import teaching_loss
 from spiralage.networks.views import CentredSquare
 
 
@@ -44,6 +45,19 @@ class AgeNetwork(nn.Module):
     def loss(self, pictures: Tensor, ages: Tensor) -> Tensor:
         """The head's loss on what the views showed, (N, 3, S, S) float in [0, 1], and (N,) ages in years."""
         return self.head.loss(self.features(pictures), ages)
+
+    def taught_loss(self, pictures: Tensor, ages: Tensor, answers: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """The head's loss, and how far its answers are from a teacher's.
+
+        Args:
+            pictures: what the views showed, (N, 3, S, S) float in [0, 1].
+            ages: (N,) in years.
+            answers: the teacher's P(age = j), (N, 101) float32.
+            temperature: see ``teaching_loss``.
+        """
+        features = self.features(pictures)
+        log_p = self.head.log_probabilities(features)
+        return self.head.loss(features, ages), teaching_loss(log_p, answers, temperature=temperature)
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, 256, 256, 3) uint8 RGB → P(age = j) for j = 0…100, (N, 101) float32."""

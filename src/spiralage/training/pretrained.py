@@ -43,8 +43,12 @@ def learned_from(record: Mapping[str, Any]) -> list[str]:
     Example:
         >>> learned_from({"pretrained": "faceres-deep", "data": ["utkface"]})
         ['VGGFace2', 'IMDB-WIKI', 'UTKFace']
+        >>> learned_from({"pretrained": "", "data": ["aaf"], "taught_by": "best", "teacher_data": ["UTKFace"]})
+        ['AAF, taught by best (UTKFace)']
     """
     names = [_title(name) + (", masked" if record.get("masked") else "") for name in record["data"]]
+    if record.get("taught_by"):
+        names[-1] += f", taught by {record['taught_by']} ({', '.join(record['teacher_data'])})"
     everything = [*record.get("start_data", ()), *TRAINED_ON.get(record["pretrained"], ()), *names]
     return [name for name, _ in itertools.groupby(everything)]  # twice in a row is once
 

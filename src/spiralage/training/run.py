@@ -287,6 +287,8 @@ class _Record(BaseModel):
     data: tuple[str, ...]
     pretrained: str
     start_data: tuple[str, ...] = ()
+    taught_by: str = ""
+    teacher_data: tuple[str, ...] = ()
     masked: float = 0
 
 

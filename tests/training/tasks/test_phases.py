@@ -22,11 +22,12 @@ from spiralage.errors import CheckpointError, DatasetError
 from spiralage.networks.views import CentredSquare
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.optimisers import set_learning_rate
+from spiralage.training.phases import Phase, make_phases, phase_at
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import AgeRecipe, Optimiser
 from spiralage.training.run import CHECKPOINT, WEIGHTS, Run, read_record
 from spiralage.training.tasks import age
-from spiralage.training.tasks.age import Phase, make_phases, phase_at, train_age
+from spiralage.training.tasks.age import train_age
 from spiralage.types import Pixels
 
 PRETRAINING = [{"data": "imdb", "epochs": 1}, {"data": "wiki", "epochs": 5}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 
 
@@ -37,6 +38,11 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def probabilities(self, features: Tensor) -> Tensor:
         """P(age = j) for j = 0…100: (N, width) float → (N, 101) float32, every row with the sum 1."""
+
+    def log_probabilities(self, features: Tensor) -> Tensor:
+        """Their logarithms, (N, 101) float32; a head that has them otherwise than by taking them says so."""
+        probabilities = self.probabilities(features)
+        return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
     def after_epoch(self, seen: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Told after every epoch of a training or of a fold, the last one even if it is cut short.

@@ -68,3 +68,27 @@ def distribution_loss(logits: Tensor, ages: Tensor, *, std: float = 2.0, l1_weig
     log_p = logits.log_softmax(dim=1)
     divergence = F.kl_div(log_p, target, reduction="batchmean", log_target=True)
     return divergence + l1_weight * (log_p.exp() @ years - age).abs().mean()
+
+
+def teaching_loss(log_p: Tensor, teacher: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """How far a distribution is from a teacher's (Hinton, Vinyals and Dean 2015, section 2).
+
+    With p_T ∝ p^(1/T), which for a softmax is softmax(logits / T): L = T² · mean KL(teacher_T ‖ p_T). T² keeps the
+    size of the gradient.
+
+    Args:
+        log_p: (N, K) float, logarithms of the learner's probabilities.
+        teacher: (N, K) float, the teacher's probabilities; no gradient goes to it.
+        temperature: T; above 1 small probabilities count more.
+
+    Returns:
+        A scalar ≥ 0.
+
+    Example:
+        >>> teacher = torch.tensor([[0.9, 0.1]])
+        >>> teaching_loss(teacher.log(), teacher, temperature=2.0).item()
+        0.0
+    """
+    soft = (teacher.clamp_min(torch.finfo(teacher.dtype).tiny).log() / temperature).log_softmax(dim=1)
+    divergence = F.kl_div((log_p / temperature).log_softmax(dim=1), soft, reduction="batchmean", log_target=True)
+    return temperature**2 * divergence

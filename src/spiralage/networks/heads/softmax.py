@@ -29,6 +29,10 @@ class SoftmaxHead(Head):
         logits: Tensor = self.logits(features)
         return logits.float().softmax(dim=1)
 
+    def log_probabilities(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.logits(features)
+        return logits.float().log_softmax(dim=1)
+
     def loss(self, features: Tensor, ages: Tensor) -> Tensor:
         logits: Tensor = self.logits(features)
         with torch.autocast(logits.device.type, enabled=False):  # bfloat16 is too coarse for a mean over 101 ages

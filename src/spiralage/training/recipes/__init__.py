@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage
+from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage, Teaching
 from spiralage.training.recipes.age_losses import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.training.recipes.base import Optimiser, TrainingRecipe
 from spiralage.training.recipes.load import Recipe, load_recipe
@@ -25,6 +25,7 @@ __all__ = [
     "SliceRecipe",
     "SliceWeights",
     "Stage",
+    "Teaching",
     "TrainingRecipe",
     "load_recipe",
 ]

@@ -10,7 +10,7 @@ from spiralage.datasets.sources import DatasetName
 from spiralage.networks.backbones import BACKBONES, BackboneName
 from spiralage.occlusion.occluders import OccluderName
 from spiralage.training.recipes.age_losses import AgeLossRecipe, MeanVariance
-from spiralage.training.recipes.base import Epochs, Name, Optimiser, Share, Strict, TrainingRecipe
+from spiralage.training.recipes.base import Epochs, Name, Optimiser, Share, Strict, TrainingRecipe, Weight
 
 
 class AgeNetworkRecipe(Strict):
@@ -70,6 +70,18 @@ class Augmentation(Strict):
     jpeg: float = Field(default=0.0, ge=0, le=1, description="probability of compression, quality 20 to 90")
 
 
+class Teaching(Strict):
+    """A trained age network that teaches: labels' loss + weight · temperature² · KL(its answer ‖ the learner's).
+
+    Both distributions are taken to the power 1 / temperature first (Hinton et al. 2015, who so keep the gradient's
+    size). What the teacher sees of a face, see ``training.teaching``.
+    """
+
+    teacher: Name = Field(description="name of the age recipe whose run teaches")
+    weight: Weight = 1.0
+    temperature: float = Field(default=1.0, ge=0.1, le=100)
+
+
 class AgeRecipe(TrainingRecipe):
     """A recipe of ``spiralage train age``."""
 
@@ -86,6 +98,7 @@ class AgeRecipe(TrainingRecipe):
     loss: AgeLossRecipe = MeanVariance()
     stages: tuple[Stage, ...] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
+    teaching: Teaching | None = None
 
     @property
     def masked(self) -> float:
@@ -135,6 +148,12 @@ class AgeRecipe(TrainingRecipe):
         smallest = BACKBONES[self.network.backbone].kind.smallest
         if not all(smallest <= stage.size <= self.network.crop for stage in self.stages):
             raise ValueError(f"a stage of {self.network.backbone} has {smallest} to {self.network.crop} pixels")
+        return self
+
+    @model_validator(mode="after")
+    def _is_taught_throughout(self) -> AgeRecipe:
+        if self.teaching is not None and self.pretraining:
+            raise ValueError("a taught run has no pretraining; give that a recipe of its own, and start from it")
         return self
 
     @model_validator(mode="after")

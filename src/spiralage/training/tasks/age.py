@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -15,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.crops import Crops
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
 from spiralage.distribution import expected_age
@@ -40,9 +38,11 @@ from spiralage.training.loop import (
     share_of,
 )
 from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
+from spiralage.training.phases import Phase, make_phases, phase_at
 from spiralage.training.pretrained import faceres_weights, learned_from
 from spiralage.training.recipes import AgeRecipe
 from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
+from spiralage.training.teaching import ANSWERS, Teacher, read_answers, teacher_facts, write_answers
 
 
 def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
@@ -51,45 +51,6 @@ def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     backbone = make_backbone(settings.backbone, settings.dropout, settings.width)
     head = make_head(recipe.loss.name, backbone.width, **recipe.loss.weights)
     return AgeNetwork(CentredSquare(crop=settings.crop, pool=settings.pool), backbone, head)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A part of a run: some epochs on one data set, with its own schedule.
-
-    Args:
-        name: of the data set.
-        crops: its aligned crops.
-        epochs: how many.
-        batch: pictures a step.
-    """
-
-    name: str
-    crops: AnyCrops
-    epochs: float
-    batch: int
-
-    @cached_property
-    def train(self) -> Indices:
-        return self.crops.indices("train")
-
-    @property
-    def steps(self) -> int:
-        return max(1, round(self.epochs * len(self.train) / self.batch))
-
-    def every(self, epochs: float) -> int:
-        """So many epochs in steps."""
-        return max(1, round(epochs * len(self.train) / self.batch))
-
-
-def make_phases(recipe: AgeRecipe, crops: AnyCrops, pretraining: Mapping[str, Crops]) -> list[Phase]:
-    """The recipe's pre-training on those data sets that are there, then its own data set."""
-    first = [
-        Phase(part.data, pretraining[part.data], part.epochs, recipe.batch)
-        for part in recipe.pretraining
-        if part.data in pretraining
-    ]
-    return [*first, Phase(JOIN.join(recipe.sets), crops, recipe.epochs, recipe.batch)]
 
 
 def train_age(
@@ -118,14 +79,15 @@ def train_age(
         devices: how many GPUs, or CPU processes, share each batch.
         precision: how precisely to compute, see ``make_fabric``.
         minutes: stop with a checkpoint after this time.
-        progress: told (step, steps, losses) after each step.
+        progress: told (step, steps, losses) after each step; before, (crops, crops in all, nothing) as a teacher
+            answers.
 
     Returns:
         True when the training is complete, False when it ran out of time.
 
     Raises:
         CheckpointError: the folder holds a run of another recipe or of other data, or the run that this
-            one starts from, beside it, isn't finished or has another network.
+            one starts from or is taught by, beside it, isn't finished or has another network.
         TrainingError: the loss or the weights are no numbers any more.
         OutputError: the run's folder can't be written.
     """
@@ -144,12 +106,14 @@ def train_age(
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
-    model.mark_forward_method("loss")  # processes that share a batch meet there
+    for method in ("loss", "taught_loss"):
+        model.mark_forward_method(method)  # processes that share a batch meet there
     parts: dict[str, nn.Module] = {"network": network, "average": average}
     optimisers = {"optimiser": optimiser}
     augment = make_augmentation(recipe.augmentation)
     steps = sum(phase.steps for phase in phases)
     start = resume(run, parts, optimisers, facts)
+    teacher = _teacher(recipe, crops, folder, fabric, progress)
     network.train()
     mae = math.nan  # measured at the last step at the latest
     of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
@@ -169,10 +133,13 @@ def train_age(
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
         with fabric.autocast():
-            loss = model.loss(pictures, ages)
-        values = measured({"loss": loss}, step + 1, fabric)
+            if teacher is None:
+                losses = {"loss": model.loss(pictures, ages)}
+            else:
+                losses = teacher.losses(model, pictures, ages, chosen)
+        values = measured(losses, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
+        fabric.backward(losses["loss"])
         clip_gradients(network, recipe.optimiser)
         optimiser.step()
         average.update_parameters(network)
@@ -197,6 +164,8 @@ def train_age(
     images = {"train_images": sum(len(phase.train) for phase in phases)}
     rounded = {"val_mae": None if math.isnan(mae) else round(mae, 4)}
     run.finish(average.module, {"steps": steps, **rounded, **facts, **images}, step=steps)
+    if teacher is not None and fabric.is_global_zero:
+        (folder / ANSWERS).unlink(missing_ok=True)
     return True
 
 
@@ -205,7 +174,19 @@ def _facts(recipe: AgeRecipe, phases: Sequence[Phase], runs: Path) -> dict[str, 
     facts: dict[str, Any] = {"data": [phase.name for phase in phases], "pretrained": recipe.pretrained or ""}
     if recipe.masked:
         facts["masked"] = recipe.masked
+    if recipe.teaching is not None:
+        facts |= teacher_facts(runs / recipe.teaching.teacher)
     return facts if recipe.start is None else facts | start_facts(runs / recipe.start)
+
+
+def _teacher(recipe: AgeRecipe, crops: AnyCrops, folder: Path, fabric: Fabric, progress: Progress) -> Teacher | None:
+    """The answers of the recipe's teacher, if it has one; made now where they aren't there yet."""
+    if recipe.teaching is None:
+        return None
+    run, path = folder.parent / recipe.teaching.teacher, folder / ANSWERS
+    weights = sha256_of(run / WEIGHTS)
+    write_answers(path, load_age_network(run)[1], weights, crops, fabric, lambda done, total: progress(done, total, {}))
+    return read_answers(path, recipe.teaching, weights, crops)
 
 
 @torch.no_grad()
@@ -218,15 +199,6 @@ def seen_features(network: AgeNetwork, phase: Phase, fabric: Fabric) -> Iterator
             pictures = network.views(torch.from_numpy(phase.crops.take(chosen)).to(fabric.device))
             features = network.features(pictures).float()
         yield features, torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
-
-
-def phase_at(phases: Sequence[Phase], step: int) -> tuple[Phase, int]:
-    """The phase that a step of the run is in, and its number within it."""
-    for phase in phases[:-1]:
-        if step < phase.steps:
-            return phase, step
-        step -= phase.steps
-    return phases[-1], step
 
 
 def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
