@@ -32,7 +32,7 @@ from spiralage.export.quantise import NETWORKS
 from spiralage.faces.find import make_finder
 from spiralage.files import write_text
 from spiralage.networks.backbones.vgg import WIDENING, convolutions
-from spiralage.networks.features import STYLE_BLOCK
+from spiralage.networks.features import STYLE_BLOCK, vgg_with
 from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
@@ -42,7 +42,7 @@ from spiralage.store import INT8
 from spiralage.training.loop import channels_last
 from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer
-from spiralage.training.tasks.slices import load_slice_gan, vgg_with
+from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import Floats, Mask, Pixels
 
 REFERENCE, OURS = "reference loop, PyTorch fp32", "ours, PyTorch fp32"

@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError
-from spiralage.networks.backbones.vgg import LAYERS, VGGName, convolutions
-from spiralage.networks.features import STYLE_BLOCK, Features, style_layers
+from spiralage.networks.features import Features, style_layers_of
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
@@ -245,13 +244,8 @@ def build_slice_gan(recipe: SliceRecipe, tensors: dict[str, Tensor]) -> SliceGAN
     Raises:
         CheckpointError: they are no SliceGAN's.
     """
-    kernels = [value for name, value in tensors.items() if name.startswith("style.layers.") and value.ndim == 4]
-    if not kernels:
+    prefix = "style.layers."
+    layers = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if not layers:
         raise CheckpointError(f"{recipe.name}: its weights have no style encoder; train it again")
-    layers = convolutions(vgg_with(len(kernels)), width=len(kernels[0]))
-    return make_slice_gan(recipe, StyleEncoder(style_layers(layers), 0.0, 1.0))
-
-
-def vgg_with(count: int) -> VGGName:
-    """The VGG that has so many convolutions up to where styles are taken from."""
-    return "vgg16" if count == sum(LAYERS["vgg16"][: STYLE_BLOCK + 1]) else "vgg19"
+    return make_slice_gan(recipe, StyleEncoder(style_layers_of(layers), 0.0, 1.0))
