@@ -18,13 +18,14 @@ from spiralage.distribution import expected_age
 from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import age_weights, torch_weights
 from spiralage.faces.find import make_finder
-from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
+from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import Imaginer
 from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, load_recipe
 from spiralage.training.restorers import TorchSliceGenerator
 from spiralage.training.tasks.age import build_age_network
+from spiralage.training.tasks.imagine import make_generator
 from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import AlignedFace, Pixels
 
@@ -87,7 +88,7 @@ def test_slices_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> N
 
 def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:
     recipe = load_recipe(RECIPES / f"{weights.manifest()['imagine'].recipe}.toml", ImagineRecipe)
-    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
+    generator = make_generator(recipe)
     load(generator, torch_weights(weights.read("imagine"), "generator."))
     imaginer = CropImaginer(generator, recipe.network.size).eval()
     hidden = paper_mask().mask[None]

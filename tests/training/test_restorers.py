@@ -20,10 +20,11 @@ from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.store import StoredFile
+from spiralage.training.adversarial import Shown
 from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Precision, make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
-from spiralage.training.tasks.imagine import load_imaginer, mirror_some
+from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.slices import load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
 
@@ -210,10 +211,12 @@ def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: 
     crops, (recipe, gan) = some_faces(4), load_slice_gan(runs / "tiny-slices")
     imaginer = load_imaginer(runs / recipe.imagine)[1]
     points = np.tile(mean_landmarks(), (4, 1, 1))
-    batch = make_batch(crops, points, recipe, step, imaginer, make_fabric("cpu", precision=precision))
+    shown = Shown(crops, points, np.ones((4, 256, 256), np.bool_))
+    batch = make_batch(shown, recipe, step, imaginer, make_fabric("cpu", precision=precision))
     rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
-    mirrored, points = mirror_some(crops, points, rng)
-    hidden = draw_cover(points[0], recipe.windows, rng).mask
+    shown = shown.mirrored(rng)
+    mirrored = shown.pictures
+    hidden = draw_cover(shown.landmarks[0], recipe.windows, rng).mask
     noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))
     window = largest_window(hidden)
     assert window is not None

@@ -29,7 +29,8 @@ from spiralage.cli.options import (
 
 if TYPE_CHECKING:
     from spiralage.datasets.crops import Crops
-    from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
+    from spiralage.datasets.joined import AnyCrops
+    from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, TrainingRecipe
 
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
@@ -62,13 +63,11 @@ def train_age(
     A recipe's pre-training uses the crops of its data sets beside --crops, where they are.
     """
     need_train_extra()
-    from spiralage.datasets.joined import open_crops
     from spiralage.training.recipes import AgeRecipe, load_recipe
     from spiralage.training.tasks import age
 
     settings = load_recipe(recipe, AgeRecipe)
-    first = crops or CACHE / settings.data
-    faces = open_crops(settings.sets, [first, *(first.parent / name for name in settings.also)])
+    faces = _crops_of(settings, crops)
     with _training(settings.name, run, threads) as (folder, progress):
         age.train_age(
             settings,
@@ -81,6 +80,14 @@ def train_age(
             minutes=minutes,
             progress=progress,
         )
+
+
+def _crops_of(recipe: TrainingRecipe, crops: Path | None) -> AnyCrops:
+    """The crops of a recipe's sets; of the further ones beside those of the first."""
+    from spiralage.datasets.joined import open_crops
+
+    first = crops or CACHE / recipe.data
+    return open_crops(recipe.sets, [first, *(first.parent / name for name in recipe.also)])
 
 
 def _pretraining(recipe: AgeRecipe, cache: Path) -> dict[str, Crops]:
@@ -142,9 +149,7 @@ def _train_restorer(
     threads: int | None,
 ) -> None:
     """What the trainings of restorers share: the crops, the run's folder, the progress bar."""
-    from spiralage.datasets.crops import Crops
-
-    faces = Crops(crops or CACHE / settings.data)
+    faces = _crops_of(settings, crops)
     with _training(settings.name, run, threads) as (folder, progress):
         train(
             settings,

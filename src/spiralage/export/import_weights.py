@@ -13,11 +13,11 @@ from spiralage import weights
 from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.onnx import age_weights, torch_weights
 from spiralage.files import write_text
-from spiralage.networks.restorers.imagine import ImagineGenerator
 from spiralage.training.checkpoint import save_tensors
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, load_recipe
 from spiralage.training.run import RECORD, WEIGHTS
 from spiralage.training.tasks.age import build_age_network
+from spiralage.training.tasks.imagine import make_generator
 from spiralage.training.tasks.slices import build_slice_gan
 
 PARTS = ("context", "paint")
@@ -62,8 +62,7 @@ def _rebuild(
         return age, _filled(build_age_network(age), age_weights(data[0]), path)
     if entry.kind == "imagine":
         imagine = load_recipe(path, ImagineRecipe)
-        generator = ImagineGenerator(imagine.network.width, imagine.network.blocks)
-        return imagine, _filled(generator, torch_weights(data[0], "generator."), path)
+        return imagine, _filled(make_generator(imagine), torch_weights(data[0], "generator."), path)
     if entry.kind == "slices":
         slices = load_recipe(path, SliceRecipe)
         tensors = {key: value for part in data for key, value in torch_weights(part).items() if not _is_made_up(key)}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Indices
+from spiralage.datasets.joined import JOIN, AnyCrops
+from spiralage.occlusion.mean_shape import mirror_landmarks
 from spiralage.training.loop import Progress, batch_at, measured, seed_step
 from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
 from spiralage.training.recipes import ImagineRecipe, SliceRecipe
 from spiralage.training.run import Run, resume
-from spiralage.types import Doubles, Pixels
+from spiralage.types import Doubles, Mask, Pixels
 
 LOG_EVERY = 50  # steps
 SHOW_EVERY = 500  # steps
@@ -47,13 +51,43 @@ class Round(Protocol):
         ...
 
 
-Play: TypeAlias = Callable[[Pixels, Doubles, int], Round]
-"""Generates from a step's crops: (N, 256, 256, 3) uint8, their landmarks (N, 68, 2) and the step → its round."""
+@dataclass(frozen=True)
+class Shown:
+    """A step's crops.
+
+    Args:
+        pictures: (N, 256, 256, 3) uint8 RGB.
+        landmarks: (N, 68, 2) float64, (x, y) in crop pixels.
+        inside: (N, 256, 256) bool, True where a crop shows its photo and not what was put beyond it: nothing is to be
+            learned from the rest.
+    """
+
+    pictures: Pixels
+    landmarks: Doubles
+    inside: Mask
+
+    def mirrored(self, rng: np.random.Generator) -> Shown:
+        """The same with about half of the faces mirrored."""
+        flipped = (rng.random(len(self.pictures)) < 0.5)[:, None, None]
+        return Shown(
+            np.where(flipped[..., None], self.pictures[:, :, ::-1], self.pictures),
+            np.where(flipped, mirror_landmarks(self.landmarks), self.landmarks),
+            np.where(flipped, self.inside[:, :, ::-1], self.inside),
+        )
+
+
+def show(crops: AnyCrops, chosen: Indices) -> Shown:
+    """The crops at these positions."""
+    return Shown(crops.take(chosen), crops.full_landmarks(chosen), crops.inside(chosen))
+
+
+Play: TypeAlias = Callable[[Shown, int], Round]
+"""Generates from a step's crops, and the step, its round."""
 
 
 def train_adversarially(
     recipe: ImagineRecipe | SliceRecipe,
-    crops: Crops,
+    crops: AnyCrops,
     run: Run,
     fabric: Fabric,
     generator: nn.Module,
@@ -95,7 +129,7 @@ def train_adversarially(
         chosen = batch_at(train, step, recipe.batch, recipe.seed)
 
         with fabric.autocast():
-            round_ = play(crops.take(chosen), crops.full_landmarks(chosen), step)
+            round_ = play(show(crops, chosen), step)
             doubt = round_.discriminator_loss()
         values = measured({"discriminator": doubt}, step + 1, fabric)
         discriminator_optimiser.zero_grad(set_to_none=True)
@@ -126,7 +160,7 @@ def train_adversarially(
             run.save(parts, optimisers, done)
         if done < steps and stop:
             return False
-    counted = {"steps": steps, "train_images": len(train), "data": [crops.data], "pretrained": ""}
+    counted = {"steps": steps, "train_images": len(train), "data": [JOIN.join(recipe.sets)], "pretrained": ""}
     run.finish(average.module, counted | dict(facts), step=steps)
     return True
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from spiralage.networks.restorers.discriminators import DenseDiscriminator, PatchDiscriminator
 from spiralage.networks.restorers.imagine import ImagineGenerator
+from spiralage.networks.restorers.projected import ProjectedDiscriminator
 from spiralage.training.losses import adversarial_loss
 
 
@@ -91,3 +92,16 @@ def test_the_dense_discriminator_learns_to_tell_noise_from_flat_pictures() -> No
     assert (
         discriminator(torch.rand(8, 3, 16, 16)).min() > discriminator(torch.rand(8, 3, 1, 1).expand(8, 3, 16, 16)).max()
     )
+
+
+def test_projected_heads_see_every_layer_and_what_is_visible() -> None:
+    torch.manual_seed(0)
+    discriminator = ProjectedDiscriminator(((8, 32), (16, 16)), 8).eval()
+    layers = [torch.randn(1, 8, 32, 32), torch.randn(1, 16, 16, 16)]
+    visible = torch.rand(1, 3, 64, 64)
+    logits = discriminator(layers, visible)
+    for other in ([layers[0] + 1, layers[1]], [layers[0], layers[1] + 1]):
+        changed = (discriminator(other, visible) - logits).abs().reshape(2, -1).amax(dim=1) > 1e-4
+        assert changed.tolist() == [other[0] is not layers[0], other[1] is not layers[1]]
+    assert not torch.allclose(discriminator(layers, 1 - visible), logits, atol=1e-4)
+    assert not any(mixer.weight.requires_grad for mixer in discriminator.mixers)

@@ -16,7 +16,8 @@ from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, TrainingError
 from spiralage.networks.features import age_features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
-from spiralage.training.adversarial import weigh
+from spiralage.networks.restorers.projected import ProjectedDiscriminator
+from spiralage.training.adversarial import Shown, show, weigh
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.fabric import make_fabric
 from spiralage.training.recipes import ImagineRecipe
@@ -24,9 +25,10 @@ from spiralage.training.run import CHECKPOINT, WEIGHTS, Run
 from spiralage.training.tasks import imagine
 from spiralage.training.tasks.age import build_age_network, train_age
 from spiralage.training.tasks.imagine import (
-    generator_losses,
+    Batch,
     load_imaginer,
     make_batch,
+    make_discriminator,
     train_imagine,
 )
 
@@ -139,11 +141,12 @@ def test_only_the_training_split_is_seen(
 
 def test_a_batch_is_a_function_of_seed_and_step(folders: tuple[Crops, Path]) -> None:
     fabric = make_fabric(**FLOAT32)
-    pictures, points = folders[0].take(np.arange(4)), folders[0].full_landmarks(np.arange(4))
-    once, again, later = (make_batch(pictures, points, imagine_recipe(), step, fabric) for step in (5, 5, 6))
+    shown = show(folders[0], np.arange(4))
+    once, again, later = (tensors_of(make_batch(shown, imagine_recipe(), step, fabric)) for step in (5, 5, 6))
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(once, later, strict=True))
-    real, visible, hidden = once
+    real, visible, hidden, inside = once
+    assert inside.shape == hidden.shape
     assert real.shape == visible.shape == (4, 3, 32, 32)
     assert hidden.shape == (4, 1, 32, 32)
     assert (visible * hidden == 0).all()
@@ -158,15 +161,53 @@ def test_the_losses_are_weighed_by_the_recipe() -> None:
     assert weigh(parts, recipe).item() == pytest.approx(10 + 1 + 6)
 
 
-def test_equal_pictures_lose_nothing_but_the_discriminators_doubt() -> None:
+def tensors_of(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return batch.real, batch.visible, batch.hidden, batch.inside
+
+
+def test_beyond_the_photo_nothing_is_learned(folders: tuple[Crops, Path]) -> None:
+    shown = show(folders[0], np.arange(2))
+    inside = shown.inside.copy()
+    inside[:, :, :64] = False
+    recipe, fabric = imagine_recipe(windows={"paper": 1}), make_fabric(**FLOAT32)
+    batch = make_batch(Shown(shown.pictures, shown.landmarks, inside), recipe, 0, fabric)
+    beyond = batch.inside == 0
+    assert beyond.float().mean() == pytest.approx(0.25)
+    assert (batch.hidden[beyond] == 1).all()  # the generator doesn't see it either
+    generated = torch.rand_like(batch.real).requires_grad_()
+    (gradient,) = torch.autograd.grad(batch.completed(generated).sum(), generated)
+    assert torch.equal(gradient, (batch.hidden * batch.inside).expand_as(gradient))
+
+
+def played(discriminator: PatchDiscriminator | ProjectedDiscriminator | None = None) -> imagine._Round:
+    """A round whose generator painted the originals."""
     torch.manual_seed(0)
     features = age_features(build_age_network(age_recipe()), 64)
-    picture = torch.rand(2, 3, 32, 32)
-    losses = generator_losses(picture, picture.clone(), picture, PatchDiscriminator(8), features)
+    picture, ones = torch.rand(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    batch = Batch(picture, picture * 0, ones, ones)
+    return imagine._Round(picture.clone().requires_grad_(), batch, discriminator or PatchDiscriminator(8), features)
+
+
+def test_equal_pictures_lose_nothing_but_the_discriminators_doubt() -> None:
+    losses = played().losses()
     assert {name: value.item() for name, value in losses.items() if name != "adversarial"} == pytest.approx(
         {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
     )
     assert losses["adversarial"] > 0
+
+
+def test_projected_features_judge_too() -> None:
+    features = played().features
+    recipe = imagine_recipe(network=imagine_recipe().network.model_dump() | {"discriminator": "projected"})
+    discriminator = make_discriminator(recipe, features)
+    assert isinstance(discriminator, ProjectedDiscriminator)
+    round_ = played(discriminator)
+    trained = [p for p in discriminator.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(round_.discriminator_loss(), [*trained, round_.generated], allow_unused=True)
+    assert gradients[-1] is None  # the generator isn't reached
+    assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients[:-1])
+    (gradient,) = torch.autograd.grad(round_.losses()["adversarial"], round_.generated)
+    assert gradient.abs().sum() > 0  # through the frozen features
 
 
 @pytest.mark.usefixtures("save_always")

@@ -20,7 +20,7 @@ from spiralage.mean_face import mean_landmarks
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.occlusion.window import PAPER_WINDOW, Window
 from spiralage.restoration.spiral import spiral
-from spiralage.training.adversarial import diversity
+from spiralage.training.adversarial import Shown, diversity, show
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.fabric import make_fabric
 from spiralage.training.features import load_features
@@ -40,6 +40,7 @@ from spiralage.training.tasks.slices import (
 )
 
 POINTS = np.tile(mean_landmarks(), (4, 1, 1))
+WHOLE = np.ones((len(POINTS), 256, 256), np.bool_)
 PAPER = {"random": 0, "paper": 1, "edge": 0}
 
 
@@ -126,8 +127,7 @@ def some_batch(folders: tuple[Crops, Path]) -> Batch:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
     return make_batch(
-        crops.take(np.arange(4)),
-        crops.full_landmarks(np.arange(4)),
+        show(crops, np.arange(4)),
         slice_recipe(windows=PAPER),
         0,
         imaginer,
@@ -149,8 +149,7 @@ def make_window(folders: tuple[Crops, Path], step: int) -> Window:
     crops, runs = folders
     imaginer = load_imaginer(runs / "tiny-imagine")[1]
     return make_batch(
-        crops.take(np.arange(2)),
-        crops.full_landmarks(np.arange(2)),
+        show(crops, np.arange(2)),
         slice_recipe(),
         step,
         imaginer,
@@ -164,7 +163,8 @@ def test_the_imaginer_never_sees_what_is_hidden(folders: tuple[Crops, Path]) -> 
     other[:, 150:] = 255  # below the paper's window
     imaginer, fabric = load_imaginer(runs / "tiny-imagine")[1], make_fabric(**FLOAT32)
     a, b = (
-        make_batch(p, POINTS[: len(p)], slice_recipe(windows=PAPER), 0, imaginer, fabric) for p in (pictures, other)
+        make_batch(Shown(p, POINTS[: len(p)], WHOLE[: len(p)]), slice_recipe(windows=PAPER), 0, imaginer, fabric)
+        for p in (pictures, other)
     )
     assert torch.equal(a.imagined, b.imagined)
     assert not torch.equal(a.real, b.real)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,13 +39,16 @@ class ImagineGenerator(nn.Module):
     Args:
         width: channels of the residual blocks.
         blocks: how many of them.
+        up: how the decoder doubles its maps: "resize" repeats pixels and convolves, "transposed" is a transposed
+            convolution, which leaves a checkerboard.
     """
 
     NOISE_CHANNELS = 3
 
-    def __init__(self, width: int = 256, blocks: int = 8) -> None:
+    def __init__(self, width: int = 256, blocks: int = 8, *, up: Literal["resize", "transposed"] = "resize") -> None:
         super().__init__()
         quarter, half = width // 4, width // 2
+        double = _resized if up == "resize" else _transposed
         self.encoder = nn.Sequential(
             _normed(nn.Conv2d(7, quarter, 7, padding=3)),
             _normed(nn.Conv2d(quarter, half, 4, 2, 1)),
@@ -51,8 +56,8 @@ class ImagineGenerator(nn.Module):
         )
         self.blocks = nn.Sequential(*(DilatedBlock(width) for _ in range(blocks)))
         self.decoder = nn.Sequential(
-            _normed(nn.ConvTranspose2d(width, half, 4, 2, 1)),
-            _normed(nn.ConvTranspose2d(half, quarter, 4, 2, 1)),
+            double(width, half),
+            double(half, quarter),
             nn.Conv2d(quarter, 3, 7, padding=3),
         )
 
@@ -70,6 +75,14 @@ class ImagineGenerator(nn.Module):
         x = torch.cat([visible * 2 - 1, hidden, noise], dim=1)  # (N, 7, S, S)
         picture: Tensor = self.decoder(self.blocks(self.encoder(x)))
         return torch.sigmoid(picture)
+
+
+def _resized(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Upsample(scale_factor=2), _normed(nn.Conv2d(channels, out, 3, padding=1)))
+
+
+def _transposed(channels: int, out: int) -> nn.Sequential:
+    return _normed(nn.ConvTranspose2d(channels, out, 4, 2, 1))
 
 
 def _normed(convolution: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:

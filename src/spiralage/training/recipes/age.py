@@ -91,7 +91,6 @@ class AgeRecipe(TrainingRecipe):
         default_factory=dict, description="share of pictures under each; the paper's mask, filled with 0, or drawn ones"
     )
     pretraining: tuple[Pretraining, ...] = ()
-    also: tuple[DatasetName, ...] = Field(default=(), description="sets that are learned from beside data, as one")
     validate_every_epochs: Epochs = 2
     network: AgeNetworkRecipe
     optimiser: Optimiser
@@ -125,17 +124,6 @@ class AgeRecipe(TrainingRecipe):
     def _covers_each_picture_once(self) -> AgeRecipe:
         if sum(self.occluders.values()) > 1:
             raise ValueError("the shares of occluders are parts of the pictures: together 1 at most")
-        return self
-
-    @property
-    def sets(self) -> tuple[DatasetName, ...]:
-        """All data sets of the last phase."""
-        return (self.data, *self.also)
-
-    @model_validator(mode="after")
-    def _has_different_sets(self) -> AgeRecipe:
-        if len(set(self.sets)) < len(self.sets):
-            raise ValueError("a data set is named twice in data and also; name each once")
         return self
 
     @model_validator(mode="after")

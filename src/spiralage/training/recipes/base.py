@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from spiralage.datasets.sources import DatasetName
 
@@ -52,8 +52,20 @@ class TrainingRecipe(Strict):
 
     name: Name
     data: DatasetName = "utkface"
+    also: tuple[DatasetName, ...] = Field(default=(), description="sets that are learned from beside data, as one")
     seed: int = Field(ge=0, lt=2**63)
     epochs: Epochs
     batch: int = Field(ge=1, le=65536)
     ema: float = Field(default=0.999, ge=0, lt=1, description="decay of the weights' moving average")
     save_every_epochs: Epochs = Field(default=1, description="a checkpoint this often, besides every few minutes")
+
+    @property
+    def sets(self) -> tuple[DatasetName, ...]:
+        """All data sets that it learns from; an age network in its last phase."""
+        return (self.data, *self.also)
+
+    @model_validator(mode="after")
+    def _has_different_sets(self) -> TrainingRecipe:
+        if len(set(self.sets)) < len(self.sets):
+            raise ValueError("a data set is named twice in data and also; name each once")
+        return self

@@ -16,6 +16,12 @@ class ImagineNetworkRecipe(Strict):
     size: Literal[32, 64, 128, 256] = Field(description="side of the imagined picture, pixels")
     width: int = Field(multiple_of=4, ge=8, le=512, description="channels of the residual blocks")
     blocks: int = Field(ge=1, le=16)
+    up: Literal["resize", "transposed"] = Field(
+        default="resize", description="how the decoder doubles maps: nearest, then a convolution; or one transposed"
+    )
+    discriminator: Literal["patch", "projected"] = Field(
+        default="patch", description="looks at pixels, or at the feature network's activations"
+    )
     discriminator_width: Width = formerly("discriminator_width", "critic_width", description="64 in the paper")
 
 
@@ -53,8 +59,10 @@ def _windows() -> dict[OccluderName, float]:
 class ImagineRecipe(TrainingRecipe):
     """A recipe of ``spiralage train imagine``."""
 
-    features: Name = Field(description="name of the age recipe whose network gives perceptual features")
-    features_size: int = Field(ge=64, le=256, description="side of the pictures that it is shown, pixels")
+    features: Name = Field(description="the network that gives perceptual features: an age recipe's, or ImageNet's")
+    features_size: int | None = Field(
+        default=None, ge=64, le=256, description="side of the pictures that it is shown, pixels; the generator's"
+    )
     network: ImagineNetworkRecipe
     generator: Optimiser
     discriminator: Optimiser = formerly("discriminator", "critic")

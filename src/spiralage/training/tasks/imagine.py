@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
-from spiralage.occlusion.mean_shape import mirror_landmarks
-from spiralage.training.adversarial import train_adversarially
+from spiralage.networks.restorers.projected import ProjectedDiscriminator
+from spiralage.training.adversarial import Shown, train_adversarially
 from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
@@ -24,19 +25,12 @@ from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
 from spiralage.training.recipes import ImagineRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.types import Doubles, Pixels
-
-
-def mirror_some(pictures: Pixels, landmarks: Doubles, rng: np.random.Generator) -> tuple[Pixels, Doubles]:
-    """About half of the pictures (N, 256, 256, 3) mirrored, and with them their landmarks (N, 68, 2)."""
-    flipped = (rng.random(len(pictures)) < 0.5)[:, None, None]
-    pictures = np.where(flipped[..., None], pictures[:, :, ::-1], pictures)
-    return pictures, np.where(flipped, mirror_landmarks(landmarks), landmarks)
+from spiralage.types import CROP_SIZE
 
 
 def train_imagine(
     recipe: ImagineRecipe,
-    crops: Crops,
+    crops: AnyCrops,
     folder: Path,
     runs: Path,
     *,
@@ -61,72 +55,128 @@ def train_imagine(
         CheckpointError: the folder holds a run of another recipe, or the features' run is missing.
     """
     fabric = make_fabric(device, precision=precision)
-    crops.check_data(recipe.data)
+    crops.check_data(JOIN.join(recipe.sets))
     run = Run(folder, recipe, fabric.device.type, minutes)
     if run.is_complete:
         return True
     torch.manual_seed(recipe.seed)
-    generator = channels_last(ImagineGenerator(recipe.network.width, recipe.network.blocks))
-    discriminator = channels_last(PatchDiscriminator(recipe.network.discriminator_width))
     features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
-    generator, discriminator = generator.to(fabric.device), discriminator.to(fabric.device)
+    generator = channels_last(make_generator(recipe)).to(fabric.device)
+    discriminator = channels_last(make_discriminator(recipe, features)).to(fabric.device)
 
-    def play(faces: Pixels, landmarks: Doubles, step: int) -> _Round:
-        real, visible, hidden = make_batch(faces, landmarks, recipe, step, fabric)
-        return _Round(generator(visible, hidden, torch.rand_like(real)), real, visible, discriminator, features)
+    def play(shown: Shown, step: int) -> _Round:
+        batch = make_batch(shown, recipe, step, fabric)
+        generated = generator(batch.visible, batch.hidden, torch.rand_like(batch.real))
+        return _Round(batch.completed(generated), batch, discriminator, features)
 
-    return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, {})
+    facts = {"features": recipe.features}
+    return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts)
+
+
+def make_generator(recipe: ImagineRecipe) -> ImagineGenerator:
+    """The untrained generator of a recipe."""
+    return ImagineGenerator(recipe.network.width, recipe.network.blocks, up=recipe.network.up)
+
+
+def make_discriminator(recipe: ImagineRecipe, features: Features) -> PatchDiscriminator | ProjectedDiscriminator:
+    """The untrained discriminator of a recipe; one with projected features looks through the feature network."""
+    width = recipe.network.discriminator_width
+    if recipe.network.discriminator == "patch":
+        return PatchDiscriminator(width)
+    picture = torch.zeros(1, 3, recipe.network.size, recipe.network.size, device=features.mean.device)
+    with torch.no_grad():
+        layers = [(layer.shape[1], layer.shape[3]) for layer in features(picture)]
+    return ProjectedDiscriminator(layers, width)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees, at the generator's size.
+
+    Args:
+        real: (N, 3, S, S) float in [0, 1].
+        visible: the same, 0 where hidden.
+        hidden: (N, 1, S, S) float, 1 = hidden by an occluder or beyond the photo.
+        inside: (N, 1, S, S) float, 1 = of the photo.
+    """
+
+    real: Tensor
+    visible: Tensor
+    hidden: Tensor
+    inside: Tensor
+
+    def completed(self, generated: Tensor) -> Tensor:
+        """The generated pixels where something is hidden, the real ones elsewhere.
+
+        Beyond the photo the real picture is a mirror image; it stands in both, so nothing is learned from it.
+        """
+        return torch.lerp(self.real, generated.float(), self.hidden * self.inside)
+
+
+def make_batch(shown: Shown, recipe: ImagineRecipe, step: int, fabric: Fabric) -> Batch:
+    """A step's faces, about half of them mirrored, under random occluders."""
+    rng = np.random.default_rng((recipe.seed, step))
+    shown = shown.mirrored(rng)
+    masks = draw_masks(shown.landmarks, recipe.windows, rng) | ~shown.inside
+    crops, hidden, beyond = (torch.from_numpy(x).to(fabric.device) for x in (shown.pictures, masks, ~shown.inside))
+    size = recipe.network.size
+    real, _ = at_size(crops, torch.zeros_like(hidden), size)
+    visible, small_hidden = at_size(crops, hidden, size)
+    inside = (F.avg_pool2d(beyond[:, None].float(), CROP_SIZE // size) == 0).float()
+    form = torch.channels_last
+    return Batch(real.contiguous(memory_format=form), visible.contiguous(memory_format=form), small_hidden, inside)
 
 
 @dataclass(frozen=True)
 class _Round:
     generated: Tensor
-    real: Tensor
-    visible: Tensor
-    discriminator: nn.Module
+    batch: Batch
+    discriminator: PatchDiscriminator | ProjectedDiscriminator
     features: Features
 
+    @cached_property
+    def of_real(self) -> list[Tensor]:
+        """The feature network's activations: the perceptual loss compares them, a projected discriminator sees them."""
+        with torch.no_grad():
+            layers: list[Tensor] = self.features(self.batch.real)
+        return layers
+
+    @cached_property
+    def of_generated(self) -> list[Tensor]:
+        layers: list[Tensor] = self.features(self.generated)
+        return layers
+
     def discriminator_loss(self) -> Tensor:
-        both = torch.cat([self.real, self.generated.detach()])
-        logits: Tensor = self.discriminator(both, torch.cat([self.visible] * 2))
-        return discrimination_loss(logits.float())
+        detached = [layer.detach() for layer in self.of_generated]
+        both = torch.cat([self.batch.real, self.generated.detach()])
+        layers = [torch.cat(pair) for pair in zip(self.of_real, detached, strict=True)]
+        return discrimination_loss(self._judge(both, layers, torch.cat([self.batch.visible] * 2)))
 
     def losses(self) -> dict[str, Tensor]:
-        return generator_losses(self.generated, self.real, self.visible, self.discriminator, self.features)
+        logits = self._judge(self.generated, self.of_generated, self.batch.visible)
+        compared = {"perceptual": perceptual_loss(self.of_generated, self.of_real)}
+        return (
+            {"adversarial": adversarial_loss(logits, real=True)} | compared | pixel_losses(self.generated, self.batch)
+        )
+
+    def _judge(self, pictures: Tensor, layers: list[Tensor], visible: Tensor) -> Tensor:
+        projected = isinstance(self.discriminator, ProjectedDiscriminator)
+        logits: Tensor = self.discriminator(layers if projected else pictures, visible)
+        return logits.float()
 
     def made(self) -> tuple[Tensor, Tensor]:
-        return self.generated, self.real
+        margin = self.batch.hidden
+        return self.generated * margin, self.batch.real * margin
 
     def sample(self) -> Tensor:
-        return torch.cat([self.visible, self.generated, self.real], dim=3)
+        return torch.cat([self.batch.visible, self.generated, self.batch.real], dim=3)
 
 
-def make_batch(
-    pictures: Pixels, landmarks: Doubles, recipe: ImagineRecipe, step: int, fabric: Fabric
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Real pictures, visible pictures and masks at the generator's size; half are mirrored."""
-    rng = np.random.default_rng((recipe.seed, step))
-    pictures, landmarks = mirror_some(pictures, landmarks, rng)
-    crops = torch.from_numpy(pictures).to(fabric.device)
-    hidden = torch.from_numpy(draw_masks(landmarks, recipe.windows, rng)).to(fabric.device)
-    size = recipe.network.size
-    real, _ = at_size(crops, torch.zeros_like(hidden), size)
-    visible, small_hidden = at_size(crops, hidden, size)
-    form = torch.channels_last
-    return real.contiguous(memory_format=form), visible.contiguous(memory_format=form), small_hidden
-
-
-def generator_losses(
-    generated: Tensor, real: Tensor, visible: Tensor, discriminator: nn.Module, features: Features
-) -> dict[str, Tensor]:
-    """The generator's losses, unweighted: adversarial, perceptual, hue-color and L1."""
-    with torch.no_grad():
-        real_features = features(real)
+def pixel_losses(generated: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """What pixels lose, unweighted: hue-color and L1, means over whole pictures."""
     return {
-        "adversarial": adversarial_loss(discriminator(generated, visible).float(), real=True),
-        "perceptual": perceptual_loss(features(generated), real_features),
-        "hue_color": hue_color_loss(generated.float(), real),
-        "l1": F.l1_loss(generated.float(), real),
+        "hue_color": hue_color_loss(generated, batch.real),
+        "l1": F.l1_loss(generated, batch.real),
     }
 
 
@@ -137,5 +187,4 @@ def load_imaginer(folder: Path) -> tuple[ImagineRecipe, CropImaginer]:
         CheckpointError: the folder holds no finished run of an ImagineGAN.
     """
     recipe, tensors = load_run(folder, ImagineRecipe)
-    generator = ImagineGenerator(recipe.network.width, recipe.network.blocks)
-    return recipe, CropImaginer(fill(generator, tensors, folder), recipe.network.size).eval()
+    return recipe, CropImaginer(fill(make_generator(recipe), tensors, folder), recipe.network.size).eval()

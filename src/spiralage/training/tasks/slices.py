@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.errors import CheckpointError
 from spiralage.networks.features import Features, style_layers_of
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
@@ -19,7 +19,7 @@ from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
 from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step
-from spiralage.training.adversarial import train_adversarially
+from spiralage.training.adversarial import Shown, train_adversarially
 from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
@@ -27,8 +27,7 @@ from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss, style_loss
 from spiralage.training.recipes import SliceRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.training.tasks.imagine import load_imaginer, mirror_some
-from spiralage.types import Doubles, Pixels
+from spiralage.training.tasks.imagine import load_imaginer
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,15 @@ class Batch:
         return given
 
 
-def make_batch(
-    pictures: Pixels, landmarks: Doubles, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric
-) -> Batch:
+def make_batch(shown: Shown, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
     """A step's pictures, half of them mirrored, its window, and what is imagined around it.
 
     All have one window, so an occluder is drawn on the first face for all of them.
     """
     rng = np.random.default_rng((recipe.seed, step))
-    pictures, landmarks = mirror_some(pictures, landmarks, rng)
-    crops = torch.from_numpy(pictures).to(fabric.device)
-    mask, size = draw_cover(landmarks[0], recipe.windows, rng).mask, recipe.network.size
+    shown = shown.mirrored(rng)
+    crops = torch.from_numpy(shown.pictures).to(fabric.device)
+    mask, size = draw_cover(shown.landmarks[0], recipe.windows, rng).mask, recipe.network.size
     window = largest_window(mask)
     assert window is not None  # no occluder hides all
     hidden = torch.from_numpy(mask.astype(np.uint8)).to(fabric.device)
@@ -148,7 +145,7 @@ def slice_losses(
 
 def train_slices(
     recipe: SliceRecipe,
-    crops: Crops,
+    crops: AnyCrops,
     folder: Path,
     runs: Path,
     *,
@@ -173,7 +170,7 @@ def train_slices(
         CheckpointError: the folder holds a run of another recipe, or one of those runs is missing.
     """
     fabric = make_fabric(device, precision=precision)
-    crops.check_data(recipe.data)
+    crops.check_data(JOIN.join(recipe.sets))
     run = Run(folder, recipe, fabric.device.type, minutes)
     if run.is_complete:
         return True
@@ -186,8 +183,8 @@ def train_slices(
     gan = gan.to(fabric.device)
     perceptual = _perceptual(recipe, runs, fabric)
 
-    def play(faces: Pixels, landmarks: Doubles, step: int) -> _Round:
-        batch = make_batch(faces, landmarks, recipe, step, imaginer, fabric)
+    def play(shown: Shown, step: int) -> _Round:
+        batch = make_batch(shown, recipe, step, imaginer, fabric)
         return _Round(walk(gan, batch), batch, discriminators, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}

@@ -1,0 +1,62 @@
+"""A discriminator that looks through a frozen network's eyes (Sauer et al. 2021, Projected GANs)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+GRID = 16
+"""The finest map of logits: coarser activations are judged as they are, finer ones are halved down to it."""
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Judges pictures by a feature network's activations, conditioned on what is visible.
+
+    Each layer's activations are mixed by a fixed random 1×1 convolution, so that a head can't rest on a few channels,
+    and judged by a head of its own: convolutions with spectral norm to a map of logits.
+
+    Args:
+        layers: channels and side of each layer's activations, finest first.
+        width: channels of the heads' first convolutions; the mixed activations have twice as many.
+
+    Example:
+        >>> layers = [torch.zeros(2, 8, 32, 32), torch.zeros(2, 16, 16, 16)]
+        >>> ProjectedDiscriminator(((8, 32), (16, 16)), 8)(layers, torch.zeros(2, 3, 64, 64)).shape
+        torch.Size([2, 512])
+    """
+
+    def __init__(self, layers: Sequence[tuple[int, int]], width: int = 32) -> None:
+        super().__init__()
+        self.mixers = nn.ModuleList(
+            nn.Conv2d(count, 2 * width, 1, bias=False).requires_grad_(False) for count, _ in layers
+        )
+        for mixer in self.mixers:
+            nn.init.kaiming_normal_(mixer.weight, nonlinearity="linear")  # type: ignore[arg-type]
+        self.heads = nn.ModuleList(_Head(2 * width + 3, width, side) for _, side in layers)
+
+    def forward(self, activations: Sequence[Tensor], visible: Tensor) -> Tensor:
+        """Activations (N, C, H, W), and what is visible of the pictures, (N, 3, S, S) float in [0, 1] → (N, K) logits.
+
+        Positive = real; K counts the places of all layers' maps.
+        """
+        maps = []
+        for layer, mixer, head in zip(activations, self.mixers, self.heads, strict=True):
+            seen = F.interpolate(visible * 2 - 1, size=layer.shape[2:], mode="area")
+            maps.append(head(torch.cat([mixer(layer), seen.to(layer.dtype)], dim=1)).flatten(1))
+        return torch.cat(maps, dim=1)
+
+
+class _Head(nn.Sequential):
+    """Halves maps until ``GRID``, then judges every place."""
+
+    def __init__(self, channels: int, width: int, side: int) -> None:
+        parts: list[nn.Module] = [spectral_norm(nn.Conv2d(channels, width, 3, padding=1)), nn.LeakyReLU(0.2)]
+        while side > GRID:
+            parts += [spectral_norm(nn.Conv2d(width, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            side //= 2
+        parts += [spectral_norm(nn.Conv2d(width, 2 * width, 3, padding=1)), nn.LeakyReLU(0.2)]
+        super().__init__(*parts, spectral_norm(nn.Conv2d(2 * width, 1, 3, padding=1)))
