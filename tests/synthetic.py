@@ -23,7 +23,7 @@ from spiralage.networks.heads import HEADS, Head, make_head
 from spiralage.networks.views import CentredSquare
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.training.tasks import age
-from spiralage.types import Doubles, Pixels
+from spiralage.types import Doubles, Mask, Pixels
 
 FLOAT32: dict[str, Any] = {"device": "cpu", "precision": "32-true"}
 """How a test trains, unless it is about another precision: never as the processor would have it."""
@@ -52,11 +52,21 @@ def write_crops(folder: Path, data: str = "utkface") -> Crops:
 
 
 def write_shard(
-    folder: Path, rows: list[Row], pictures: list[Pixels], data: str = "utkface", landmarks: Doubles | None = None
+    folder: Path,
+    rows: list[Row],
+    pictures: list[Pixels],
+    data: str = "utkface",
+    landmarks: Doubles | None = None,
+    inside: Mask | None = None,
 ) -> Crops:
-    """A finished folder of crops with one shard, in the documented format; without landmarks an older one."""
+    """A finished folder of crops with one shard, in the documented format; without landmarks an older one.
+
+    ``inside`` is (N, 256, 256) bool; without it the photos fill the crops.
+    """
     folder.mkdir(parents=True)
     np.save(folder / "shard-0000.npy", np.stack(pictures))
+    shown = np.ones((len(rows), 256, 256), np.bool_) if inside is None else inside
+    np.save(folder / "inside-0000.npy", np.packbits(shown, axis=-1))
     if landmarks is not None:
         np.save(folder / "landmarks-0000.npy", landmarks.astype(np.float32))
     header = [field.name for field in fields(Row)] + ["found_by"]

@@ -129,6 +129,25 @@ def test_visible_pixels_do_not_change_what_is_measured_of_hidden_ones() -> None:
     assert other.visible_identical[0] == pytest.approx(1 - BEYOND_SSIM.sum() / 128**2, abs=1e-3)
 
 
+def test_pixels_beyond_the_photo_count_nowhere() -> None:
+    original = some_pictures(2)
+    restored = np.where(HIDDEN[..., None], noisy(original), original)
+    inside = np.zeros((2, 256, 256), np.bool_)
+    inside[0, 20:240, 30:220] = True
+    inside[1, 30:120, 70:180] = True  # nothing of it is hidden
+    spoilt = np.where(inside[..., None], restored, 255 - restored)
+    masks = np.repeat(HIDDEN, 2, axis=0) | ~inside
+    clean, other = nearness(restored, original, masks, inside), nearness(spoilt, original, masks, inside)
+    for one, same in zip(clean, other, strict=True):
+        np.testing.assert_array_equal(one, same)
+    errors = np.abs(restored[0].astype(float) - original[0]).mean(axis=2) / 255
+    assert clean.l1[0] == pytest.approx(errors[inside[0]].mean())
+    assert clean.l1_hidden[0] == pytest.approx(errors[inside[0] & HIDDEN[0]].mean())
+    assert clean.visible_identical.tolist() == [1, 1]
+    assert clean.l1[1] == 0
+    assert np.isnan([clean.psnr_hidden[1], clean.ssim_hidden[1], clean.l1_hidden[1]]).all()
+
+
 def test_one_spoilt_visible_pixel_is_noticed() -> None:
     original = some_pictures()
     restored = original.copy()

@@ -48,28 +48,41 @@ class Nearness(NamedTuple):
     visible_identical: Doubles
 
 
-def nearness(restored: Pixels, original: Pixels, masks: Mask) -> Nearness:
-    """Compare pictures with their originals.
+def nearness(restored: Pixels, original: Pixels, masks: Mask, inside: Mask | None = None) -> Nearness:
+    """Compare pictures with their originals, where these are real.
 
     Args:
         restored: the pictures.
         original: as many.
         masks: (N, height, width) bool, True = hidden; some pixels of each picture are, and some aren't.
+        inside: the same shape, True where the original shows its photo and not the photo's mirror image; None = all
+            over. No other pixel counts, and around them the map of SSIM sees the original's own. Where all that is
+            hidden lies beyond the photo, the measures of hidden pixels are NaN.
     """
+    real = np.ones_like(masks) if inside is None else inside
+    restored = np.where(real[..., None], restored, original)
     differences = restored.astype(np.int32) - original  # whole numbers: sums of squares are exact
     absolute = np.abs(differences).mean(axis=3) / LEVELS
     squared = (differences**2).mean(axis=3) / LEVELS**2
     similar = ssim_map(restored, original)
     same = (restored == original).all(axis=3)
+    hidden = masks & real
     return Nearness(
-        psnr=psnr(squared.mean(axis=(1, 2))),
-        psnr_hidden=psnr(squared.mean(axis=(1, 2), where=masks)),
-        ssim=similar.mean(axis=(1, 2)),
-        ssim_hidden=similar.mean(axis=(1, 2), where=masks),
-        l1=absolute.mean(axis=(1, 2)),
-        l1_hidden=absolute.mean(axis=(1, 2), where=masks),
-        visible_identical=same.mean(axis=(1, 2), where=~masks),
+        psnr=psnr(_mean_over(squared, real)),
+        psnr_hidden=psnr(_mean_over(squared, hidden)),
+        ssim=_mean_over(similar, real),
+        ssim_hidden=_mean_over(similar, hidden),
+        l1=_mean_over(absolute, real),
+        l1_hidden=_mean_over(absolute, hidden),
+        visible_identical=_mean_over(same, real & ~masks),
     )
+
+
+def _mean_over(values: npt.NDArray[np.floating | np.bool_], where: Mask) -> Doubles:
+    """The mean of each picture's values, (N, height, width), at some pixels: (N,) float64, NaN where there is none."""
+    counts = where.sum(axis=(1, 2))
+    sums = values.sum(axis=(1, 2), where=where, dtype=np.float64)
+    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
 
 
 def psnr(squared: Doubles) -> Doubles:

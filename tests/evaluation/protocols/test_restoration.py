@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from people import write_people
 from result_rows import RESTORED
-from synthetic import FLOAT32, age_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
 
 from spiralage import weights
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops
+from spiralage.datasets.manifest import Row
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.image_metrics import MOST_PSNR
 from spiralage.evaluation.protocols import restoration
@@ -30,6 +31,7 @@ from spiralage.evaluation.protocols.restoration import (
 )
 from spiralage.evaluation.results import RestorationRow, read_rows
 from spiralage.mean_face import mean_landmarks
+from spiralage.occlusion.window import largest_window
 from spiralage.restoration.baselines import Blank, MeanFace
 from spiralage.restoration.restore import RESTORERS, Restorer
 from spiralage.training import restorers
@@ -72,6 +74,8 @@ class Knowing:
     """Knows the originals: finds them by what is visible."""
 
     networks: tuple[str, ...] = ()
+    spoils = False
+    """Whether it paints the 20 uppermost rows white."""
 
     def __init__(self, originals: Pixels, name: str = "knowing") -> None:
         self.originals, self.name = originals, name
@@ -79,7 +83,10 @@ class Knowing:
 
     def fill(self, crops: Pixels, hidden: Mask) -> Pixels:
         self.asked += list(hidden)
-        return np.stack([self._original(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+        known = np.stack([self._original(crop, mask) for crop, mask in zip(crops, hidden, strict=True)])
+        if self.spoils:
+            known[:, :20] = 255
+        return known
 
     def _original(self, crop: Pixels, hidden: Mask) -> Pixels:
         (found,) = (o for o in self.originals if np.array_equal(o[~hidden], crop[~hidden]))
@@ -135,6 +142,29 @@ def test_a_way_that_spoils_what_is_visible_is_found_out(
     assert [row.visible_identical for row in rows] == [1, 1]
     assert all(row.visible_identical is not None and row.visible_identical < 0.1 for row in spoilt)
     assert all(row.l1_hidden == other.l1_hidden for row, other in zip(rows, spoilt, strict=True))
+
+
+def test_what_lies_beyond_a_photo_is_hidden_and_not_measured(folder: Path, tmp_path: Path) -> None:
+    """As ``occlusion="auto"`` has it in the pipeline; in UTKFace a fifth of the crop is a mirror image."""
+    rng = np.random.default_rng(3)
+    pictures = [drawn_crop(30, rng) for _ in range(2)]
+    inside = np.zeros((2, 256, 256), np.bool_)
+    inside[:, 20:236, 24:230] = True
+    rows = [Row(f"{n}.jpg", f"{n}", 30, None, None, "test") for n in range(2)]
+    crops = write_shard(tmp_path / "chips", rows, pictures, "utkface", inside=inside)
+    faces = Faces("chips", crops, np.arange(2))
+    spoiler = knowing(faces)
+    spoiler.spoils = True
+    for row in rows_of(folder, faces, spoiler):
+        assert row.psnr == row.psnr_hidden == pytest.approx(MOST_PSNR, abs=1e-9)
+        assert row.ssim == row.visible_identical == 1
+        assert row.feature_fid == pytest.approx(0, abs=1e-4)
+    for mask in spoiler.asked:
+        assert mask[~inside[0]].all()
+        window = largest_window(mask)
+        assert window is not None
+        assert inside[0][window.slices].all()
+        assert window.width * window.height == (~mask).sum()
 
 
 def test_every_restorer_sees_the_same_windows(folder: Path, few: Faces) -> None:

@@ -58,7 +58,7 @@ class Faces:
             raise DatasetError(f"{self.crops.folder}: {self.name} has fewer than two pictures; build the crops again")
 
     def batches(self) -> Iterator[tuple[Indices, Pixels]]:
-        """Positions and their pictures, in order."""
+        """Positions and their pictures, in order; beyond a photo its mirror image."""
         for start in range(0, len(self.indices), BATCH):
             chosen = self.indices[start : start + BATCH]
             yield chosen, self.crops.take(chosen)
@@ -183,9 +183,11 @@ class _Bench:
         """A row's numbers."""
         parts, found = [], []
         for indices, pictures in faces.batches():
-            mask = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed)
+            inside = faces.crops.inside(indices)
+            mask = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed) | ~inside
             restored = fill_hidden(restorer, pictures, mask)
-            parts.append(nearness(restored, pictures, mask))
+            restored = np.where(inside[..., None], restored, pictures)  # what lies beyond a photo is nobody's
+            parts.append(nearness(restored, pictures, mask, inside))
             found.append(activations(self.features, restored))
             self.counter.add(len(pictures))
         distance = frechet_distance(originals, np.concatenate(found))
@@ -194,8 +196,10 @@ class _Bench:
 
 
 def mean_nearness(parts: Sequence[Nearness]) -> dict[str, float]:
-    """Means over the pictures of all batches."""
-    return {name: float(np.concatenate([getattr(part, name) for part in parts]).mean()) for name in Nearness._fields}
+    """Means over the pictures of all batches; over hidden pixels, of those that have some within their photo."""
+    return {
+        name: float(np.nanmean(np.concatenate([getattr(part, name) for part in parts]))) for name in Nearness._fields
+    }
 
 
 def trained_by(restorer: Restorer) -> str:
