@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("utkface")(evaluate_utkface)
     evaluate.command("lopo")(evaluate_lopo)
     evaluate.command("restore")(evaluate_restore)
+    evaluate.command("training")(evaluate_training)
     evaluate.command("goals")(evaluate_goals)
     app.add_typer(evaluate, name="evaluate")
 
@@ -161,6 +162,23 @@ def evaluate_restore(
         say(
             f"{row.data:12} {row.occluder:13} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
             f"L1 {row.l1:.4f}   feature FID {row.feature_fid:.4g}"
+        )
+
+
+def evaluate_training(
+    runs: Annotated[list[Path], typer.Argument(help="folders of restorers' runs, finished or not")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
+) -> None:
+    """How restorers did on validation faces while they were trained: a table and a plot for each."""
+    need_train_extra()
+    from spiralage.evaluation.curves import write_training
+
+    for run in runs:
+        last = write_training(run, output)[-1]
+        lpips = "" if last.lpips is None else f"   LPIPS {last.lpips:.4f}"
+        say(
+            f"{last.recipe:16} step {last.step}, {last.minutes / 60:.1f} h   PSNR {last.psnr:.2f} dB   "
+            f"SSIM {last.ssim:.4f}{lpips}   feature FID {last.feature_fid:.4g}"
         )
 
 

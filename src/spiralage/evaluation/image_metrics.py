@@ -82,7 +82,8 @@ def _mean_over(values: npt.NDArray[np.floating | np.bool_], where: Mask) -> Doub
     """The mean of each picture's values, (N, height, width), at some pixels: (N,) float64, NaN where there is none."""
     counts = where.sum(axis=(1, 2))
     sums = values.sum(axis=(1, 2), where=where, dtype=np.float64)
-    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    means: Doubles = np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return means
 
 
 def psnr(squared: Doubles) -> Doubles:

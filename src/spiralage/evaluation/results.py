@@ -225,6 +225,35 @@ class RestorationRow(Row):
     hardware: str = ""
 
 
+class ValidationRow(Row):
+    """A row of ``results/training/NAME.csv``: a restorer in training, on fixed faces of validation splits.
+
+    Args:
+        recipe: what is trained.
+        step: steps done.
+        minutes: of training so far, all sittings together.
+        psnr, ssim: see ``image_metrics.Nearness``; means over pictures.
+        lpips: the mean over pictures; None where it wasn't measured.
+        feature_fid: see ``RestorationRow``; it falls with the number of pictures, and these are few.
+        images: how many faces.
+        features: the feature network.
+        seed: of the faces and what hides them.
+    """
+
+    recipe: str
+    step: int
+    minutes: float
+    psnr: float
+    ssim: float
+    lpips: float | None = None
+    feature_fid: float
+    images: int
+    features: str
+    seed: int
+    commit: str
+    hardware: str
+
+
 class SpeedRow(Row):
     """A row of ``results/speed.csv``: one way of running SpiralNet.
 

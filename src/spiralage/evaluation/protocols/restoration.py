@@ -114,6 +114,18 @@ def masks_of(occluder: OccluderName, landmarks: Doubles, indices: Indices, seed:
     return np.stack([draw(points, np.random.default_rng((seed, int(index)))).mask for points, index in seeded])
 
 
+def restore_photos(restorer: Restorer, pictures: Pixels, masks: Mask, inside: Mask) -> Pixels:
+    """Fill what is hidden of crops, and put back what lies beyond their photos: that is nobody's to restore.
+
+    Args:
+        restorer: who fills.
+        pictures: (N, 256, 256, 3) uint8 RGB, beyond a photo its mirror image.
+        masks: (N, 256, 256) bool, True = hidden; all that lies beyond a photo is, as for ``occlusion="auto"``.
+        inside: (N, 256, 256) bool, True where a crop shows its photo.
+    """
+    return np.where(inside[..., None], fill_hidden(restorer, pictures, masks), pictures)
+
+
 def evaluate_restore(
     sets: Sequence[Faces],
     restorers: Sequence[Restorer],
@@ -184,10 +196,9 @@ class _Bench:
         parts, found = [], []
         for indices, pictures in faces.batches():
             inside = faces.crops.inside(indices)
-            mask = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed) | ~inside
-            restored = fill_hidden(restorer, pictures, mask)
-            restored = np.where(inside[..., None], restored, pictures)  # what lies beyond a photo is nobody's
-            parts.append(nearness(restored, pictures, mask, inside))
+            masks = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed) | ~inside
+            restored = restore_photos(restorer, pictures, masks, inside)
+            parts.append(nearness(restored, pictures, masks, inside))
             found.append(activations(self.features, restored))
             self.counter.add(len(pictures))
         distance = frechet_distance(originals, np.concatenate(found))
