@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from spiralage.cli.console import progress_bar, say
+from spiralage.cli.console import note, progress_bar, say
 from spiralage.cli.options import (
     CACHE,
     CropsFolder,
@@ -21,6 +22,7 @@ from spiralage.cli.options import (
     not_too_many,
     set_threads,
 )
+from spiralage.datasets.sources import DatasetName
 from spiralage.errors import OptionError
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, occluder_named
 
@@ -125,18 +127,25 @@ def evaluate_lopo(
 
 
 def evaluate_restore(
-    utkface: Annotated[Path, typer.Option(help="UTKFace's aligned crops")] = CACHE / "utkface",
-    fgnet: Annotated[Path, typer.Option(help="FG-NET's aligned crops")] = CACHE / "fgnet",
+    utkface: Annotated[Path | None, typer.Option(help="UTKFace's aligned crops; cache/utkface if there")] = None,
+    fgnet: Annotated[Path | None, typer.Option(help="FG-NET's aligned crops; cache/fgnet if there")] = None,
+    aaf: Annotated[Path | None, typer.Option(help="AAF's aligned crops; cache/aaf if there")] = None,
+    celeba_hq: Annotated[Path | None, typer.Option(help="CelebA-HQ's aligned crops; cache/celeba-hq if there")] = None,
     runs: Annotated[Path, typer.Option(help="the folder of the runs")] = Path("runs"),
     features: Annotated[str, typer.Option(help="the run whose activations compare sets of pictures")] = "alexnet",
     ablation: Annotated[list[str] | None, typer.Option(help="a SliceGAN's run to measure too; repeatable")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
-    most: Annotated[int | None, typer.Option(min=2, help="take so many pictures of each set, evenly spread")] = None,
+    most: Annotated[
+        int | None, typer.Option(min=2, help="take so many pictures of each set, evenly spread; all by default")
+    ] = None,
     occluder: Occluders = None,
     seed: Annotated[int, typer.Option(min=0, help="of the occluders")] = 0,
     threads: Threads = None,
 ) -> None:
-    """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer."""
+    """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer.
+
+    UTKFace's, AAF's and CelebA-HQ's test splits and all of FG-NET, as far as their crops are there.
+    """
     need_train_extra()
     from spiralage.evaluation.protocols import restoration
     from spiralage.files import check_writable
@@ -144,7 +153,9 @@ def evaluate_restore(
 
     set_threads(threads)
     check_writable(output / "restore.csv")
-    sets = restoration.faces_to_restore(utkface, fgnet, most)
+    sets = restoration.faces_to_restore(
+        _there({"utkface": utkface, "fgnet": fgnet, "aaf": aaf, "celeba-hq": celeba_hq}), most
+    )
     further = [RunRestorer(runs / name, runs) for name in ablation or ()]
     restorers = [*restoration.shipped_restorers(threads), *further]
     with progress_bar("images") as update:
@@ -156,13 +167,27 @@ def evaluate_restore(
             occluders=list(map(_occluder, occluder or restoration.OCCLUDED_BY)),
             seed=seed,
             progress=update,
+            tell=note,
         )
     restoration.write_all(rows, output)
     for row in rows:
         say(
-            f"{row.data:12} {row.occluder:13} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
+            f"{row.data:14} {row.occluder:13} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "
             f"L1 {row.l1:.4f}   feature FID {row.feature_fid:.4g}"
         )
+
+
+def _there(given: Mapping[DatasetName, Path | None]) -> dict[DatasetName, Path]:
+    """The folders of crops that were given, and of the other sets those that are in the cache; says which aren't."""
+    from spiralage.datasets.crops import is_complete
+
+    folders: dict[DatasetName, Path] = {}
+    for name, folder in given.items():
+        if folder is not None or is_complete(CACHE / name):
+            folders[name] = folder or CACHE / name
+        else:
+            note(f"no crops in {CACHE / name}: going without {name}; run: spiralage data crops {name}")
+    return folders
 
 
 def evaluate_training(

@@ -54,9 +54,14 @@ def _lopo_line(row: LopoRow) -> str:
 
 RESTORATION_HEAD = f"""# Restoration: how near to the originals
 
-Written by `spiralage evaluate restore`. Under *random-window* and the *paper*'s mask a window of 128×128 pixels of the
-256×256 crop stays visible, anywhere or always the same; restorers fill the rest. Every number but the distances is
-measured picture by picture, then averaged.
+Written by `spiralage evaluate restore`. Under *random-window*, *centre-window* and the *paper*'s mask a window of
+128×128 pixels of the 256×256 crop stays visible: anywhere, in the middle (these two are SpiralNet's own test), or over
+the eyes; restorers fill the rest. Every number but the distances is measured picture by picture, then averaged;
+*images* says over how many.
+
+What lies beyond a photo is hidden from the restorer, too, as the pipeline has it; most of it is UTKFace's, whose
+pictures are cut closer than the crop. It is in no number: means are over pixels of the photo, and before distances are
+taken the original's own border is put back.
 
 - *PSNR*: peak signal-to-noise ratio in dB, higher is better; a picture that equals its original counts as
   {MOST_PSNR:.2f} dB, the error of rounding to 8 bits.

@@ -15,6 +15,7 @@ from spiralage import weights
 from spiralage.cli import main
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row
+from spiralage.datasets.sources import DatasetName
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.image_metrics import MOST_PSNR
 from spiralage.evaluation.protocols import restoration
@@ -31,7 +32,7 @@ from spiralage.evaluation.protocols.restoration import (
 )
 from spiralage.evaluation.results import RestorationRow, read_rows
 from spiralage.mean_face import mean_landmarks
-from spiralage.occlusion.window import largest_window
+from spiralage.occlusion.window import CENTRE_WINDOW, PAPER_WINDOW, largest_window, margin_mask
 from spiralage.restoration.baselines import Blank, MeanFace
 from spiralage.restoration.restore import RESTORERS, Restorer
 from spiralage.training import restorers
@@ -104,8 +105,7 @@ def rows_of(folder: Path, faces: Faces, *asked: Restorer, seed: int = 0) -> list
 def test_who_knows_the_originals_restores_them_perfectly(folder: Path, few: Faces) -> None:
     rows = rows_of(folder, few, knowing(few))
     assert [(row.data, row.occluder, row.restorer) for row in rows] == [
-        ("a few", "random-window", "knowing"),
-        ("a few", "paper", "knowing"),
+        ("a few", occluder, "knowing") for occluder in ("random-window", "centre-window", "paper")
     ]
     for row in rows:
         assert row.psnr == row.psnr_hidden
@@ -139,7 +139,7 @@ def test_a_way_that_spoils_what_is_visible_is_found_out(
     rows = rows_of(folder, few, Blank())
     monkeypatch.setattr(restoration, "fill_hidden", lambda restorer, crops, hidden: restorer.fill(crops, hidden))
     spoilt = rows_of(folder, few, Blank())
-    assert [row.visible_identical for row in rows] == [1, 1]
+    assert [row.visible_identical for row in rows] == [1, 1, 1]
     assert all(row.visible_identical is not None and row.visible_identical < 0.1 for row in spoilt)
     assert all(row.l1_hidden == other.l1_hidden for row, other in zip(rows, spoilt, strict=True))
 
@@ -171,13 +171,14 @@ def test_every_restorer_sees_the_same_windows(folder: Path, few: Faces) -> None:
     one, other, later = knowing(few, "one"), knowing(few, "other"), knowing(few)
     rows_of(folder, few, one, other)
     np.testing.assert_array_equal(one.asked, other.asked)
-    random, paper = np.array(one.asked[:3]), np.array(one.asked[3:])
+    random, centre, paper = np.array(one.asked).reshape(3, 3, 256, 256)
     assert (~random).sum(axis=(1, 2)).tolist() == [128 * 128] * 3
     assert len(np.unique(random, axis=0)) == 3
-    assert len(np.unique(paper, axis=0)) == 1
+    np.testing.assert_array_equal(centre, [margin_mask(CENTRE_WINDOW)] * 3)
+    np.testing.assert_array_equal(paper, [margin_mask(PAPER_WINDOW)] * 3)
     rows_of(folder, few, later, seed=1)
     assert not np.array_equal(random, later.asked[:3])
-    np.testing.assert_array_equal(paper, later.asked[3:])
+    np.testing.assert_array_equal(paper, later.asked[6:])
 
 
 def test_a_pictures_window_does_not_depend_on_the_pictures_beside_it() -> None:
@@ -203,20 +204,24 @@ def test_progress_is_told_to_the_end(folder: Path, few: Faces) -> None:
     )
     steps = [done for done, _ in told]
     assert steps == sorted(steps)
-    assert told[-1] == (15, 15)  # the originals, and two windows times two restorers
-    assert {total for _, total in told} == {15}
+    assert told[-1] == (21, 21)  # the originals, and three windows times two restorers
+    assert {total for _, total in told} == {21}
 
 
-def test_the_sets_are_the_test_split_and_all_of_fgnet(folder: Path) -> None:
-    utkface, fgnet = faces_to_restore(folder / "utkface", folder / "fgnet")
-    assert (utkface.name, fgnet.name) == ("UTKFace test", "FG-NET")
-    assert utkface.indices.tolist() == [20, 21]
+def test_the_sets_are_the_test_splits_and_all_of_fgnet(folder: Path, tmp_path: Path) -> None:
+    folders: dict[DatasetName, Path] = {name: folder / name for name in ("fgnet", "utkface")}
+    write_crops(tmp_path / "celeba", "celeba-hq")
+    utkface, fgnet, celeba = faces_to_restore({**folders, "celeba-hq": tmp_path / "celeba"})
+    assert [faces.name for faces in (utkface, fgnet, celeba)] == ["UTKFace test", "FG-NET", "CelebA-HQ test"]
+    assert celeba.indices.tolist() == utkface.indices.tolist() == [20, 21]
     assert fgnet.indices.tolist() == list(range(12))
-    utkface, fgnet = faces_to_restore(folder / "utkface", folder / "fgnet", most=3)
+    utkface, fgnet = faces_to_restore(folders, most=3)
     assert utkface.indices.tolist() == [20, 21]
     assert fgnet.indices.tolist() == [0, 6, 11]
     with pytest.raises(DatasetError, match="not of utkface"):
-        faces_to_restore(folder / "fgnet", folder / "utkface")
+        faces_to_restore({"utkface": folder / "fgnet"})
+    with pytest.raises(DatasetError, match="no crops to restore"):
+        faces_to_restore({})
     with pytest.raises(DatasetError, match="fewer than two"):
         Faces("one", utkface.crops, np.array([3]))
 
@@ -280,8 +285,9 @@ def command(folder: Path, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restorers that ship but take no time, and runs that nobody trained."""
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Restorers that ship but take no time, runs that nobody trained, and no cache of crops."""
+    monkeypatch.chdir(tmp_path)
     few = {name: RESTORERS[name] for name in ("none", "mean-face")}
     monkeypatch.setattr(restoration, "RESTORERS", few)  # deleting from the real one would change its order for good
     monkeypatch.setattr(restorers, "RunRestorer", Ablation)
@@ -303,10 +309,15 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert {(r["seed"], r["features"], r["visible_identical"]) for r in rows[:-1]} == {("5", FEATURES, "1.0")}
     assert float(rows[0]["psnr"]) > float(rows[1]["psnr"])  # the mean face is nearer than nothing
     assert rows[1]["weights"] == "no-hue (0123456789ab)"
-    assert (tmp_path / "restore.md").read_text(encoding="utf-8").count("\n| FG-NET |") == 6
-    shown = capsys.readouterr().out.splitlines()
+    assert (tmp_path / "restore.md").read_text(encoding="utf-8").count("\n| FG-NET |") == 9
+    shown, told = (text.splitlines() for text in capsys.readouterr())
     assert len(shown) == len(asked)
-    assert shown[0].startswith("UTKFace test random-window mean-face")
+    assert shown[0].startswith("UTKFace test   random-window mean-face")
+    missing = [line for line in told if "going without" in line]
+    assert [line.rpartition(" ")[2] for line in missing] == ["aaf", "celeba-hq"]
+    costs = [line for line in told if "processor time for 100 pictures" in line]
+    assert len(costs) == len(asked)
+    assert "UTKFace test, random-window, mean-face: " in costs[0]
 
 
 @pytest.mark.usefixtures("quick")
@@ -332,7 +343,7 @@ def test_the_command_refuses_before_it_works(
         (["-o", str(tmp_path), "--features", "nothing"], "no such run"),
     ):
         assert main(command(folder, *more)) == 1
-        (line,) = capsys.readouterr().err.strip().splitlines()
+        line = capsys.readouterr().err.strip().splitlines()[-1]
         assert message in line
     assert not (tmp_path / "restore.csv").exists()
 

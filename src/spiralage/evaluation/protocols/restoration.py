@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import process_time
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from spiralage import weights
 from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.manifest import Split
+from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.image_metrics import Nearness, activations, frechet_distance, nearness
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
@@ -64,23 +68,36 @@ class Faces:
             yield chosen, self.crops.take(chosen)
 
 
-def faces_to_restore(utkface: Path, fgnet: Path, most: int | None = None) -> tuple[Faces, Faces]:
-    """UTKFace's test split and all of FG-NET: no restorer was trained on either.
+SETS: Mapping[DatasetName, tuple[str, Split | None]] = MappingProxyType(
+    {
+        "utkface": ("UTKFace test", "test"),
+        "fgnet": ("FG-NET", None),
+        "aaf": ("AAF test", "test"),
+        "celeba-hq": ("CelebA-HQ test", "test"),
+    }
+)
+"""What is measured: a set's name in the tables, and which split; None = all of it. No restorer was trained on these."""
+
+
+def faces_to_restore(folders: Mapping[DatasetName, Path], most: int | None = None) -> tuple[Faces, ...]:
+    """The pictures of some of ``SETS``, in that order.
 
     Args:
-        utkface, fgnet: folders of aligned crops.
+        folders: of aligned crops, by the set's name.
         most: take so many pictures of each at most, evenly spread; None takes all.
 
     Raises:
-        DatasetError: there are no finished crops, or crops of another set.
+        DatasetError: there is no set, there are no finished crops, or crops of another set.
     """
-    ours, theirs = Crops(utkface), Crops(fgnet)
-    ours.check_data("utkface")
-    theirs.check_data("fgnet")
-    return (
-        Faces("UTKFace test", ours, spread(ours.indices("test"), most)),
-        Faces("FG-NET", theirs, spread(np.arange(len(theirs)), most)),
-    )
+    if not folders:
+        raise DatasetError(f"no crops to restore; run: spiralage data crops NAME, for one of {', '.join(SETS)}")
+    found = []
+    for data in (name for name in SETS if name in folders):
+        crops, (title, split) = Crops(folders[data]), SETS[data]
+        crops.check_data(data)
+        indices = np.arange(len(crops)) if split is None else crops.indices(split)
+        found.append(Faces(title, crops, spread(indices, most)))
+    return tuple(found)
 
 
 def spread(indices: Indices, most: int | None) -> Indices:
@@ -99,8 +116,8 @@ def shipped_restorers(threads: int | None = None) -> tuple[Restorer, ...]:
     return tuple(make_restorer(name, threads=threads) for name in RESTORERS if name != "none")
 
 
-OCCLUDED_BY: tuple[OccluderName, ...] = ("random-window", "paper")
-"""What hides when nothing else is asked for."""
+OCCLUDED_BY: tuple[OccluderName, ...] = ("random-window", "centre-window", "paper")
+"""What hides when nothing else is asked for: SpiralNet's two geometries, and the paper's mask."""
 
 
 def masks_of(occluder: OccluderName, landmarks: Doubles, indices: Indices, seed: int) -> Mask:
@@ -135,6 +152,7 @@ def evaluate_restore(
     occluders: Sequence[OccluderName] = OCCLUDED_BY,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[RestorationRow]:
     """Every set under every occluder, filled by every restorer.
 
@@ -146,6 +164,7 @@ def evaluate_restore(
         occluders: what hides.
         seed: of the occluders.
         progress: told (pictures done, pictures in all); the originals' activations count as pictures.
+        tell: takes a line about every measurement: what it cost.
 
     Raises:
         CheckpointError: the feature network isn't trained yet.
@@ -158,7 +177,14 @@ def evaluate_restore(
         originals = bench.original_activations(faces)
         for occluder in occluders:
             for restorer in restorers:
+                start, bench.filling = process_time(), 0.0
                 numbers = bench.measure(faces, occluder, restorer, originals)
+                per_100 = 100 / len(faces.indices)
+                measuring = process_time() - start - bench.filling
+                tell(
+                    f"{faces.name}, {occluder}, {restorer.name}: processor time for 100 pictures "
+                    f"{bench.filling * per_100:.1f} s to fill, {measuring * per_100:.1f} s to measure"
+                )
                 whence = {"features": features, "weights": trained_by(restorer), "seed": seed, **origin._asdict()}
                 rows.append(
                     RestorationRow(data=faces.name, occluder=occluder, restorer=restorer.name, **numbers, **whence)
@@ -177,11 +203,13 @@ class _Counter:
         self._progress(self._done, self._total)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Bench:
     features: Features
     seed: int
     counter: _Counter
+    filling: float = 0.0
+    """Seconds of processor time that restorers took."""
 
     def original_activations(self, faces: Faces) -> Floats:
         """(N, channels) float32."""
@@ -197,7 +225,9 @@ class _Bench:
         for indices, pictures in faces.batches():
             inside = faces.crops.inside(indices)
             masks = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed) | ~inside
+            start = process_time()
             restored = restore_photos(restorer, pictures, masks, inside)
+            self.filling += process_time() - start
             parts.append(nearness(restored, pictures, masks, inside))
             found.append(activations(self.features, restored))
             self.counter.add(len(pictures))
