@@ -84,6 +84,13 @@ def test_perceptual_is_the_mean_over_layers() -> None:
         perceptual_loss([fine, coarse], [fine])
 
 
+def test_distances_of_layers_are_summed_where_asked() -> None:
+    fine, coarse = torch.zeros(2, 4, 8, 8), torch.ones(2, 6, 2, 2)
+    assert perceptual_loss([fine, coarse], [fine + 3, coarse - 1], reduction="sum").item() == 4
+    ones, zeros = torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)
+    assert style_loss([ones, ones], [zeros, zeros], reduction="sum").item() == pytest.approx(1)  # 9 / 18 twice
+
+
 def test_adversarial_by_hand() -> None:
     logits = torch.tensor([0.0, 2.0]).reshape(2, 1, 1, 1)
     real = (math.log(2) + math.log(1 + math.exp(-2))) / 2

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Reduction: TypeAlias = Literal["mean", "sum"]
+"""What becomes of the layers' distances. SpiralNet's authors sum them; a mean is of one size however many there are."""
 
 
 def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
@@ -33,14 +37,20 @@ def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
     return loss
 
 
-def perceptual_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Mean over layers of the L1 distance between a feature network's activations.
+def perceptual_loss(generated: Sequence[Tensor], real: Sequence[Tensor], *, reduction: Reduction = "mean") -> Tensor:
+    """Over layers, the mean or the sum of the L1 distance between a feature network's activations.
 
     Args:
-        generated, real: the same layers, (N, C, H, W) each.
+        generated, real: the same layers, (N, C, H, W) each. Every layer's distance is a mean over all of these.
+        reduction: over layers.
+
+    Example:
+        >>> black, white = [torch.zeros(1, 2, 4, 4)] * 5, [torch.ones(1, 2, 4, 4)] * 5
+        >>> perceptual_loss(black, white), perceptual_loss(black, white, reduction="sum")
+        (tensor(1.), tensor(5.))
     """
-    distances = [F.l1_loss(a, b) for a, b in zip(generated, real, strict=True)]
-    return torch.stack(distances).mean()
+    distances = torch.stack([F.l1_loss(a, b) for a, b in zip(generated, real, strict=True)])
+    return distances.sum() if reduction == "sum" else distances.mean()
 
 
 def gram(features: Tensor) -> Tensor:
@@ -57,13 +67,15 @@ def gram(features: Tensor) -> Tensor:
         return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
-def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Mean over layers of the L1 distance between Gram matrices: which features occur together, not where.
+def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor], *, reduction: Reduction = "mean") -> Tensor:
+    """The same of Gram matrices: which features occur together, not where.
 
     Args:
         generated, real: the same layers, (N, C, H, W) each; heights and widths may differ between the two.
+        reduction: over layers.
     """
-    return perceptual_loss([gram(layer) for layer in generated], [gram(layer) for layer in real])
+    grams = ([gram(layer) for layer in layers] for layers in (generated, real))
+    return perceptual_loss(*grams, reduction=reduction)
 
 
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
