@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from spiralage.datasets.joined import AnyCrops
     from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, TrainingRecipe
 
+Finish = Annotated[
+    bool, typer.Option("--finish", help="after --minutes the training is complete with what it has learned")
+]
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
 
@@ -111,6 +114,7 @@ def train_imagine(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     minutes: Minutes = None,
+    finish: Finish = False,
     threads: Threads = None,
 ) -> None:
     """Train an ImagineGAN; called again, it goes on from the last checkpoint."""
@@ -118,7 +122,7 @@ def train_imagine(
     from spiralage.training.recipes import ImagineRecipe, load_recipe
     from spiralage.training.tasks.imagine import train_imagine as train
 
-    _train_restorer(train, load_recipe(recipe, ImagineRecipe), crops, run, device, precision, minutes, threads)
+    _train_restorer(train, load_recipe(recipe, ImagineRecipe), crops, run, device, precision, minutes, finish, threads)
 
 
 def train_slices(
@@ -128,6 +132,7 @@ def train_slices(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     minutes: Minutes = None,
+    finish: Finish = False,
     threads: Threads = None,
 ) -> None:
     """Train a SliceGAN; called again, it goes on from the last checkpoint."""
@@ -135,7 +140,7 @@ def train_slices(
     from spiralage.training.recipes import SliceRecipe, load_recipe
     from spiralage.training.tasks.slices import train_slices as train
 
-    _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, precision, minutes, threads)
+    _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, precision, minutes, finish, threads)
 
 
 def _train_restorer(
@@ -146,6 +151,7 @@ def _train_restorer(
     device: DeviceChoice,
     precision: PrecisionChoice,
     minutes: float | None,
+    finish: bool,
     threads: int | None,
 ) -> None:
     """What the trainings of restorers share: the crops, the run's folder, the progress bar."""
@@ -159,6 +165,7 @@ def _train_restorer(
             device=device,
             precision=precision,
             minutes=minutes,
+            finish=finish,
             progress=progress,
         )
 

@@ -81,6 +81,15 @@ def show(crops: AnyCrops, chosen: Indices) -> Shown:
     return Shown(crops.take(chosen), crops.full_landmarks(chosen), crops.inside(chosen))
 
 
+Watch: TypeAlias = Callable[[nn.Module, int, float], None]
+"""Told the generator's moving average, the steps done and the minutes of training, every ``WATCH_EVERY_S``."""
+WATCH_EVERY_S = 1800
+
+
+def no_watch(average: nn.Module, step: int, minutes: float) -> None:
+    """Look at nothing."""
+
+
 Play: TypeAlias = Callable[[Shown, int], Round]
 """Generates from a step's crops, and the step, its round."""
 
@@ -95,6 +104,7 @@ def train_adversarially(
     play: Play,
     progress: Progress,
     facts: Mapping[str, str],
+    watch: Watch = no_watch,
 ) -> bool:
     """Train, or go on training, a generator against a discriminator, on the training split.
 
@@ -107,6 +117,7 @@ def train_adversarially(
         play: generates with the generator.
         progress: told (step, steps, losses) after each step.
         facts: for run.json.
+        watch: looks how the generator does, every half hour and at the end.
 
     Returns:
         True when the training is complete, False when it ran out of time.
@@ -120,6 +131,7 @@ def train_adversarially(
     train = crops.indices("train")
     steps = max(1, round(recipe.epochs * len(train) / recipe.batch))
     start = resume(run, parts, optimisers)
+    watched = run.seconds // WATCH_EVERY_S
     generator.train()
 
     for step in range(start, steps):
@@ -156,9 +168,16 @@ def train_adversarially(
         if done % SHOW_EVERY == 0 or done == steps:
             run.show_picture(done, "sample", as_column(round_.sample()))
         stop = run.out_of_time(fabric)
-        if done < steps and (run.due_to_save(done * recipe.batch / len(train)) or stop):
+        if stop and run.finishes:
+            steps = done
+        if done == steps or run.seconds // WATCH_EVERY_S > watched:
+            watched = run.seconds // WATCH_EVERY_S
+            watch(average.module, done, run.seconds / 60)
+        if done == steps:
+            break
+        if run.due_to_save(done * recipe.batch / len(train)) or stop:
             run.save(parts, optimisers, done)
-        if done < steps and stop:
+        if stop:
             return False
     counted = {"steps": steps, "train_images": len(train), "data": [JOIN.join(recipe.sets)], "pretrained": ""}
     run.finish(average.module, counted | dict(facts), step=steps)

@@ -46,6 +46,7 @@ class Run:
         folder: made if it isn't there.
         recipe: saved beside the weights.
         minutes: stop, with a checkpoint, after this much time; None = run to the end.
+        finishes: when the minutes are over, the training is complete with what it has learned, for a budget of time.
         save_every_s: seconds between checkpoints.
         writes: False in all but one of the processes that share a run.
     """
@@ -56,6 +57,7 @@ class Run:
     minutes: float | None = None
     save_every_s: float = 180
     writes: bool = True
+    finishes: bool = False
     _start: float = field(default_factory=time.monotonic)
     _saved: float = field(default_factory=time.monotonic)
     _epochs_saved: int = 0

@@ -17,7 +17,8 @@ from spiralage.errors import CheckpointError, TrainingError
 from spiralage.networks.features import age_features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.projected import ProjectedDiscriminator
-from spiralage.training.adversarial import Shown, show, weigh
+from spiralage.training import adversarial
+from spiralage.training.adversarial import Shown, Watch, no_watch, show, weigh
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.fabric import make_fabric
 from spiralage.training.recipes import ImagineRecipe
@@ -61,10 +62,14 @@ def train(
     recipe: ImagineRecipe | None = None,
     progress: KillAt | None = None,
     minutes: float | None = None,
+    finish: bool = False,
+    watch: Watch = no_watch,
 ) -> bool:
     crops, runs = folders
-    chosen = recipe or imagine_recipe()
-    return train_imagine(chosen, crops, folder, runs, minutes=minutes, progress=progress or KillAt(), **FLOAT32)
+    chosen, progress = recipe or imagine_recipe(), progress or KillAt()
+    return train_imagine(
+        chosen, crops, folder, runs, minutes=minutes, finish=finish, progress=progress, watch=watch, **FLOAT32
+    )
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -105,6 +110,37 @@ def test_out_of_minutes_it_stops_with_a_checkpoint(folders: tuple[Crops, Path], 
     assert not train(folders, tmp_path, minutes=0)
     assert load_tensors(tmp_path / CHECKPOINT)[1]["step"] == 1
     assert not (tmp_path / WEIGHTS).exists()
+
+
+def test_a_budget_of_time_ends_with_what_was_learned(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    watched: list[int] = []
+    assert train(folders, tmp_path, minutes=0, finish=True, watch=lambda _, step, __: watched.append(step))
+    assert json.loads((tmp_path / "run.json").read_text())["steps"] == 1
+    assert watched == [1]
+    assert not (tmp_path / CHECKPOINT).exists()
+    assert load_imaginer(tmp_path)[1].size == 32
+
+
+@pytest.mark.usefixtures("save_always")
+def test_every_half_hour_it_is_watched(
+    folders: tuple[Crops, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adversarial, "WATCH_EVERY_S", 1e-6)
+    watched: list[int] = []
+    watch: Watch = lambda average, step, minutes: watched.append(step if minutes > 0 else 0)  # noqa: E731
+    with pytest.raises(Kill):
+        train(folders, tmp_path, progress=KillAt(3), watch=watch)
+    train(folders, tmp_path, watch=watch)
+    assert watched == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_it_starts_from_what_another_recipe_left(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    train(folders, folders[1] / "first", imagine_recipe(name="first"))
+    still = {"name": "adam", "learning_rate": 1e-12, "schedule": "constant"}
+    train(folders, tmp_path, imagine_recipe(start="first", generator=still))
+    first, second = weights(folders[1] / "first"), weights(tmp_path)
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+    assert json.loads((tmp_path / "run.json").read_text())["start"] == "first"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 GRID = 16
-"""The finest map of logits: coarser activations are judged as they are, finer ones are halved down to it."""
+"""The side of a map of logits: finer activations are halved while they have twice as much."""
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -51,11 +51,11 @@ class ProjectedDiscriminator(nn.Module):
 
 
 class _Head(nn.Sequential):
-    """Halves maps until ``GRID``, then judges every place."""
+    """Halves maps down to about ``GRID``, then judges every place."""
 
     def __init__(self, channels: int, width: int, side: int) -> None:
         parts: list[nn.Module] = [spectral_norm(nn.Conv2d(channels, width, 3, padding=1)), nn.LeakyReLU(0.2)]
-        while side > GRID:
+        while side >= 2 * GRID:
             parts += [spectral_norm(nn.Conv2d(width, width, 4, 2, 1)), nn.LeakyReLU(0.2)]
             side //= 2
         parts += [spectral_norm(nn.Conv2d(width, 2 * width, 3, padding=1)), nn.LeakyReLU(0.2)]

@@ -59,10 +59,12 @@ def _windows() -> dict[OccluderName, float]:
 class ImagineRecipe(TrainingRecipe):
     """A recipe of ``spiralage train imagine``."""
 
+    start: Name | None = Field(default=None, description="name of the recipe whose trained weights it starts from")
     features: Name = Field(description="the network that gives perceptual features: an age recipe's, or ImageNet's")
     features_size: int | None = Field(
         default=None, ge=64, le=256, description="side of the pictures that it is shown, pixels; the generator's"
     )
+    deepest: int | None = Field(default=None, ge=1, le=5, description="the last of its blocks that is looked at; all")
     network: ImagineNetworkRecipe
     generator: Optimiser
     discriminator: Optimiser = formerly("discriminator", "critic")

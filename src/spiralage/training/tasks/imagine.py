@@ -17,7 +17,7 @@ from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.networks.restorers.projected import ProjectedDiscriminator
-from spiralage.training.adversarial import Shown, train_adversarially
+from spiralage.training.adversarial import Shown, Watch, no_watch, train_adversarially
 from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
@@ -37,7 +37,9 @@ def train_imagine(
     device: Device = "auto",
     precision: Precision = "auto",
     minutes: float | None = None,
+    finish: bool = False,
     progress: Progress = no_progress,
+    watch: Watch = no_watch,
 ) -> bool:
     """Train, or go on training, the ImagineGAN of a recipe.
 
@@ -47,6 +49,8 @@ def train_imagine(
         folder: the run's folder; gets weights.safetensors when done.
         runs: the folder with the run of the age network that gives the perceptual features.
         device, precision, minutes, progress: as in ``train_age``.
+        finish: when the minutes are over, the training is complete.
+        watch: see ``train_adversarially``.
 
     Returns:
         True when the training is complete, False when it ran out of time.
@@ -56,12 +60,14 @@ def train_imagine(
     """
     fabric = make_fabric(device, precision=precision)
     crops.check_data(JOIN.join(recipe.sets))
-    run = Run(folder, recipe, fabric.device.type, minutes)
+    run = Run(folder, recipe, fabric.device.type, minutes, finishes=finish)
     if run.is_complete:
         return True
     torch.manual_seed(recipe.seed)
-    features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
-    generator = channels_last(make_generator(recipe)).to(fabric.device)
+    features = channels_last(load_features(recipe.features, runs, recipe.features_size, deepest=recipe.deepest)).to(
+        fabric.device
+    )
+    generator = channels_last(start_generator(recipe, runs)).to(fabric.device)
     discriminator = channels_last(make_discriminator(recipe, features)).to(fabric.device)
 
     def play(shown: Shown, step: int) -> _Round:
@@ -69,13 +75,21 @@ def train_imagine(
         generated = generator(batch.visible, batch.hidden, torch.rand_like(batch.real))
         return _Round(batch.completed(generated), batch, discriminator, features)
 
-    facts = {"features": recipe.features}
-    return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts)
+    facts = {"features": recipe.features, "start": recipe.start or ""}
+    return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts, watch)
 
 
 def make_generator(recipe: ImagineRecipe) -> ImagineGenerator:
     """The untrained generator of a recipe."""
     return ImagineGenerator(recipe.network.width, recipe.network.blocks, up=recipe.network.up)
+
+
+def start_generator(recipe: ImagineRecipe, runs: Path) -> ImagineGenerator:
+    """The generator that a training begins with: untrained, or as the recipe that it starts from left it."""
+    generator = make_generator(recipe)
+    if recipe.start is not None:
+        fill(generator, load_run(runs / recipe.start, ImagineRecipe)[1], runs / recipe.start)
+    return generator
 
 
 def make_discriminator(recipe: ImagineRecipe, features: Features) -> PatchDiscriminator | ProjectedDiscriminator:
@@ -85,8 +99,12 @@ def make_discriminator(recipe: ImagineRecipe, features: Features) -> PatchDiscri
         return PatchDiscriminator(width)
     picture = torch.zeros(1, 3, recipe.network.size, recipe.network.size, device=features.mean.device)
     with torch.no_grad():
-        layers = [(layer.shape[1], layer.shape[3]) for layer in features(picture)]
+        layers = [(layer.shape[1], layer.shape[3]) for layer in features(picture)[JUDGED]]
     return ProjectedDiscriminator(layers, width)
+
+
+JUDGED = slice(-3, None)
+"""The layers that a projected discriminator sees: the coarsest three. The finest are nearly pixels, and cost most."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +179,7 @@ class _Round:
 
     def _judge(self, pictures: Tensor, layers: list[Tensor], visible: Tensor) -> Tensor:
         projected = isinstance(self.discriminator, ProjectedDiscriminator)
-        logits: Tensor = self.discriminator(layers if projected else pictures, visible)
+        logits: Tensor = self.discriminator(layers[JUDGED] if projected else pictures, visible)
         return logits.float()
 
     def made(self) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
 from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.spiral import Step
-from spiralage.training.adversarial import Shown, train_adversarially
+from spiralage.training.adversarial import Shown, Watch, no_watch, train_adversarially
 from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
@@ -152,7 +152,9 @@ def train_slices(
     device: Device = "auto",
     precision: Precision = "auto",
     minutes: float | None = None,
+    finish: bool = False,
     progress: Progress = no_progress,
+    watch: Watch = no_watch,
 ) -> bool:
     """Train, or go on training, the SliceGAN of a recipe.
 
@@ -162,6 +164,8 @@ def train_slices(
         folder: the run's folder; gets weights.safetensors when done.
         runs: the folder with the runs of the ImagineGAN and of the feature networks.
         device, precision, minutes, progress: as in ``train_age``.
+        finish: when the minutes are over, the training is complete.
+        watch: see ``train_adversarially``.
 
     Returns:
         True when the training is complete, False when it ran out of time.
@@ -171,7 +175,7 @@ def train_slices(
     """
     fabric = make_fabric(device, precision=precision)
     crops.check_data(JOIN.join(recipe.sets))
-    run = Run(folder, recipe, fabric.device.type, minutes)
+    run = Run(folder, recipe, fabric.device.type, minutes, finishes=finish)
     if run.is_complete:
         return True
     torch.manual_seed(recipe.seed)
@@ -188,7 +192,7 @@ def train_slices(
         return _Round(walk(gan, batch), batch, discriminators, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}
-    return train_adversarially(recipe, crops, run, fabric, gan, discriminators, play, progress, facts)
+    return train_adversarially(recipe, crops, run, fabric, gan, discriminators, play, progress, facts, watch)
 
 
 def _perceptual(recipe: SliceRecipe, runs: Path, fabric: Fabric) -> Features | None:
