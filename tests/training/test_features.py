@@ -48,6 +48,14 @@ def test_pictures_are_normalised_as_the_age_network_does() -> None:
 
 
 @torch.no_grad()
+def test_a_mobilenet_has_its_own_activations() -> None:
+    """It is a Sequential that begins with one, as a VGG is."""
+    network, picture = age_network(make_backbone("mobilenet", 0.5), crop=256, pool=4).eval(), torch.rand(1, 3, 32, 32)
+    expected = network.get_submodule("backbone").activations(network.normalise(picture))  # type: ignore[operator]
+    for a, b in zip(age_features(network)(picture), expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_pictures_are_brought_to_the_size() -> None:
     found = age_features(small_vgg(), 64)
     assert [f.shape[-1] for f in found(torch.rand(1, 3, 32, 32))] == [64, 32, 16, 8, 4]

@@ -146,8 +146,10 @@ def vgg_with(count: int) -> VGGName:
 
 
 def _vgg(backbone: nn.Module) -> nn.Sequential | None:
+    """The convolutional part of a VGG: a MobileNet begins with a Sequential, too, but pools nothing."""
     layers = backbone[0] if isinstance(backbone, nn.Sequential) else None
-    return layers if isinstance(layers, nn.Sequential) else None
+    pools = isinstance(layers, nn.Sequential) and any(isinstance(layer, nn.MaxPool2d) for layer in layers)
+    return cast(nn.Sequential, layers) if pools else None
 
 
 def _convolutional(backbone: nn.Module) -> nn.Sequential | None:
