@@ -32,7 +32,7 @@ def test_kinds_are_drawn_by_their_shares() -> None:
 
 @pytest.mark.parametrize("name", OCCLUDERS)
 def test_a_kind_alone_is_drawn_as_it_is(name: OccluderName) -> None:
-    picture, mask = draw_cover(mean_landmarks() + 7, {name: 0.1}, np.random.default_rng(3))
+    picture, mask, *_ = draw_cover(mean_landmarks() + 7, {name: 0.1}, np.random.default_rng(3))
     rng = np.random.default_rng(3)
     rng.random()  # the kind
     expected = OCCLUDERS[name](mean_landmarks() + 7, rng)

@@ -94,7 +94,8 @@ class Condition:
 
 def _drawing_version(occluder: OccluderName) -> str:
     cover = OCCLUDERS[occluder](mean_landmarks(), np.random.default_rng(0))
-    return hashlib.sha256(cover.picture.tobytes() + cover.mask.tobytes()).hexdigest()
+    softness = b"".join(part.tobytes() for part in (cover.coverage, cover.shadow) if part is not None)
+    return hashlib.sha256(cover.picture.tobytes() + cover.mask.tobytes() + softness).hexdigest()
 
 
 def all_conditions(
