@@ -26,10 +26,12 @@ from spiralage.cli.options import (
     not_too_many,
     set_threads,
 )
+from spiralage.errors import DatasetError, ModelFileError
 
 if TYPE_CHECKING:
     from spiralage.datasets.crops import Crops
     from spiralage.datasets.joined import AnyCrops
+    from spiralage.training.adversarial import Watch
     from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, TrainingRecipe
 
 Finish = Annotated[
@@ -155,8 +157,11 @@ def _train_restorer(
     threads: int | None,
 ) -> None:
     """What the trainings of restorers share: the crops, the run's folder, the progress bar."""
+    from spiralage.training.adversarial import no_watch
+
     faces = _crops_of(settings, crops)
     with _training(settings.name, run, threads) as (folder, progress):
+        watch = _watch(settings, faces.folder.parent, folder) or no_watch
         train(
             settings,
             faces,
@@ -167,7 +172,19 @@ def _train_restorer(
             minutes=minutes,
             finish=finish,
             progress=progress,
+            watch=watch,
         )
+
+
+def _watch(settings: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Watch | None:
+    """Looks how a restorer does on validation faces; says why where it can't."""
+    from spiralage.evaluation.watching import watch
+
+    try:
+        return watch(settings, cache, folder)
+    except (DatasetError, ModelFileError) as error:
+        note(f"going without validation: {error}")
+        return None
 
 
 @contextmanager

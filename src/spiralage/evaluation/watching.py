@@ -1,0 +1,68 @@
+"""What looks at a restorer while it trains: fixed validation faces, every half hour, see ``protocols.validation``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from spiralage.datasets.crops import Crops, is_complete
+from spiralage.errors import CheckpointError, DatasetError
+from spiralage.evaluation.protocols.restoration import FEATURES_SIZE
+from spiralage.evaluation.protocols.validation import VALIDATED_ON, Validator, validation_faces
+from spiralage.networks.restorers.imagine import CropImaginer
+from spiralage.networks.restorers.slices import SliceGAN
+from spiralage.restoration.restore import Restorer, Spiral
+from spiralage.training.adversarial import Watch
+from spiralage.training.features import load_features
+from spiralage.training.recipes import ImagineRecipe, SliceRecipe
+from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
+from spiralage.training.tasks.imagine import load_imaginer
+
+FEATURES = "imagenet-alexnet"
+"""Whose activations the feature-FID takes: a network that no restorer is trained with."""
+
+
+def watch(recipe: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Watch:
+    """Measures the moving average of what trains, and keeps the rows in the run's folder.
+
+    Args:
+        recipe: what is trained.
+        cache: the folder with the aligned crops of ``VALIDATED_ON``; a set that isn't there gives no faces.
+        folder: the run's.
+
+    Raises:
+        DatasetError: none of the sets is there.
+        ModelFileError: ImageNet's weights aren't there.
+        CheckpointError: the ImagineGAN of a SliceGAN isn't trained.
+    """
+    sets = [Crops(cache / name) for name in VALIDATED_ON if is_complete(cache / name)]
+    if not sets:
+        raise DatasetError(f"{cache}: no crops of {' or '.join(VALIDATED_ON)} to validate on; build them")
+    features = load_features(FEATURES, folder.parent, FEATURES_SIZE)
+    validate = Validator(validation_faces(sets), features, FEATURES, recipe.name, folder)
+    restorer_of = _restorers(recipe, folder.parent)
+
+    def look(average: nn.Module, step: int, minutes: float) -> None:
+        was_training = average.training
+        validate(restorer_of(average), step, minutes)
+        average.train(was_training)
+
+    return look
+
+
+def _restorers(recipe: ImagineRecipe | SliceRecipe, runs: Path) -> Callable[[nn.Module], Restorer]:
+    """Makes a restorer of what trains."""
+    if isinstance(recipe, ImagineRecipe):
+        size = recipe.network.size
+        return lambda generator: TorchImaginer(CropImaginer(generator, size))  # type: ignore[arg-type]
+    if not (runs / recipe.imagine).is_dir():
+        raise CheckpointError(f"{runs / recipe.imagine}: no such run; run: spiralage train imagine")
+    imaginer, frame = TorchImaginer(load_imaginer(runs / recipe.imagine)[1]), recipe.network.size
+
+    def spiral(gan: nn.Module) -> Restorer:
+        assert isinstance(gan, SliceGAN)
+        return Spiral(imaginer, TorchSliceGenerator(gan, frame))
+
+    return spiral
