@@ -11,17 +11,26 @@ import numpy.typing as npt
 import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import ValidationError
 from synthetic import FLOAT32, age_network, age_recipe, use_tiny_backbones, write_crops
 from torch import Tensor
 
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, ModelFile, model_path
 from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import AlexNet
 from spiralage.networks.backbones.mobilenet import STAGES, MobileNet
 from spiralage.networks.heads import SoftmaxHead
-from spiralage.training import pretrained
-from spiralage.training.pretrained import Floats, faceres_weights, learned_from, mobilenet_weights, read_tfjs
-from spiralage.training.tasks import age
+from spiralage.training import imagenet, pretrained
+from spiralage.training.pretrained import (
+    Floats,
+    alexnet_weights,
+    faceres_weights,
+    learned_from,
+    mobilenet_weights,
+    read_tfjs,
+    start_published,
+)
 from spiralage.training.tasks.age import load_age_network, train_age
 
 Array = npt.NDArray[np.float64]
@@ -279,7 +288,7 @@ def asked(tensors: dict[str, Floats], monkeypatch: pytest.MonkeyPatch) -> list[s
         return mobilenet_weights(tensors)
 
     use_tiny_backbones(monkeypatch)
-    monkeypatch.setattr(age, "faceres_weights", fake)
+    monkeypatch.setattr(pretrained, "faceres_weights", fake)
     return calls
 
 
@@ -302,7 +311,7 @@ def test_published_weights_that_are_not_to_be_had_stop_the_run(tmp_path: Path, m
     def missing() -> None:
         raise ModelFileError("faceres-deep.json can't be fetched")
 
-    monkeypatch.setattr(age, "faceres_weights", missing)
+    monkeypatch.setattr(pretrained, "faceres_weights", missing)
     with pytest.raises(ModelFileError, match="can't be fetched"):
         train_age(RECIPE, write_crops(tmp_path / "crops"), tmp_path / "run", **FLOAT32)
     assert not (tmp_path / "run" / "weights.safetensors").exists()
@@ -315,3 +324,61 @@ def test_a_run_has_learned_from_its_start_its_published_weights_and_its_data() -
     assert learned_from(second) == ["VGGFace2", "IMDB-WIKI", "IMDB", "UTKFace", "folder, masked"]
     third = {"start_data": ["UTKFace"], "pretrained": "", "data": ["utkface"]}
     assert learned_from(third) == ["UTKFace"]
+
+
+def published_alexnet() -> dict[str, Tensor]:
+    """Random tensors under the names of the published AlexNet."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)]
+    tensors = {"net.slice1.1.filt": torch.ones(64, 1, 3, 3)}
+    for name, (out, into, side) in zip(pretrained.CONVOLUTIONS, shapes, strict=True):
+        tensors[f"net.{name}.weight"] = torch.randn(out, into, side, side, generator=generator)
+        tensors[f"net.{name}.bias"] = torch.randn(out, generator=generator)
+    return tensors
+
+
+def test_the_first_convolution_sees_what_imagenets_sees() -> None:
+    tensors, weights = published_alexnet(), alexnet_weights(published_alexnet())
+    picture = torch.rand(1, 3, 35, 35)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (imagenet.MEAN, imagenet.STD))
+    theirs = ((picture - mean) / std, tensors["net.slice1.0.weight"], tensors["net.slice1.0.bias"])
+    ours = (
+        (picture - AgeNetwork.MEAN) / AgeNetwork.STD,
+        weights["backbone.0.weight"],
+        weights["backbone.0.bias"],
+    )
+    expected, found = (torch.nn.functional.conv2d(*those, stride=4) for those in (theirs, ours))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
+
+
+def test_all_convolutions_of_alexnet_start_from_imagenet_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published = published_alexnet()
+    monkeypatch.setattr(pretrained, "published_tensors", lambda name: {"imagenet-alexnet": published}[name])
+    network = age_network(AlexNet(), crop=64, pool=1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    start_published(network, "imagenet-alexnet")
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {f"backbone.{index}.{part}" for index in (0, 3, 6, 8, 10) for part in ("weight", "bias")}
+    assert torch.equal(network.state_dict()["backbone.6.weight"], published["net.slice3.9.weight"])
+
+
+def test_an_alexnet_that_lacks_a_tensor_is_told() -> None:
+    tensors = published_alexnet()
+    del tensors["net.slice4.11.bias"]
+    with pytest.raises(ModelFileError, match=r"no tensor 'net\.slice4\.11\.bias'"):
+        alexnet_weights(tensors)
+
+
+def test_published_weights_fit_their_backbone_alone() -> None:
+    with pytest.raises(ValidationError, match="imagenet-alexnet has weights for the backbone alexnet only"):
+        age_recipe(pretrained="imagenet-alexnet")
+
+
+def test_the_published_alexnet_fits() -> None:
+    try:
+        tensors = imagenet.published_tensors("imagenet-alexnet")
+    except ModelFileError:
+        pytest.skip("stlpips-pytorch's weights are not on this machine")
+    assert len(alexnet_weights(tensors)) == 10

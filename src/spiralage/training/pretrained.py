@@ -3,6 +3,10 @@
 ``faceres-deep`` is Savchenko's MobileNet (PeerJ Computer Science 2019, 5:e197; VGGFace2, then IMDB-WIKI;
 Apache-2.0) in the TensorFlow.js form in which the Human library publishes it (MIT): a JSON file that lists
 tensors, and a file with their bytes.
+
+``imagenet-alexnet`` is the convolutions of an AlexNet of ImageNet's, see ``training.imagenet``. The published network
+halves by blurring where this package's takes maxima, and once less before its second convolution: kernels fit, maps
+don't. They are a start for training, no features as they are.
 """
 
 from __future__ import annotations
@@ -12,22 +16,30 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spiralage.datasets.joined import JOIN
 from spiralage.errors import ModelFileError
 from spiralage.model_files import FACERES_GRAPH, FACERES_WEIGHTS, model_path
 from spiralage.networks.age import AgeNetwork
+from spiralage.networks.backbones import AlexNet
 from spiralage.networks.backbones.mobilenet import STAGES
+from spiralage.training.imagenet import MEAN as IMAGENET_MEAN
+from spiralage.training.imagenet import STD as IMAGENET_STD
+from spiralage.training.imagenet import published_tensors
+
+PretrainedName: TypeAlias = Literal["faceres-deep", "imagenet-alexnet"]
+CONVOLUTIONS = ("slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13")
+"""What the published AlexNet calls them."""
 
 Floats = npt.NDArray[np.float32]
 
-TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI")}
+TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI"), "imagenet-alexnet": ("ImageNet",)}
 """What published weights have learned from, in order."""
 
 TITLES = {"utkface": "UTKFace", "aaf": "AAF", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
@@ -132,3 +144,42 @@ def _first(tensors: dict[str, Floats]) -> dict[str, Floats]:
         "0.0.weight": scaled.transpose(3, 2, 0, 1),
         "0.0.bias": (tensors["conv1_bn/batchnorm_1/sub"] + shift).astype(np.float32),
     }
+
+
+def alexnet_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """ImageNet's five convolutions under the names that they have in an ``AgeNetwork`` with an ``AlexNet``.
+
+    The published network sees RGB less ImageNet's mean and divided by its deviation, this package's sees
+    ``AgeNetwork.normalise``; the difference goes into the first convolution. All linear layers stay new.
+
+    Args:
+        tensors: what ``published_tensors("imagenet-alexnet")`` gives.
+
+    Raises:
+        ModelFileError: a tensor is missing.
+    """
+    ours = [index for index, layer in enumerate(AlexNet()) if isinstance(layer, nn.Conv2d)]
+    try:
+        layers = [{part: tensors[f"net.{theirs}.{part}"] for part in ("weight", "bias")} for theirs in CONVOLUTIONS]
+    except KeyError as error:
+        raise ModelFileError(f"not the published AlexNet: no tensor {error}; fetch it again") from error
+    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    kernel = layers[0]["weight"]  # (64, RGB, 11, 11)
+    layers[0] = {
+        "weight": kernel * (AgeNetwork.STD / std),
+        "bias": layers[0]["bias"] + (kernel * ((AgeNetwork.MEAN - mean) / std)).sum(dim=(1, 2, 3)),
+    }
+    named = zip(ours, layers, strict=True)
+    return {f"backbone.{index}.{part}": value for index, layer in named for part, value in layer.items()}
+
+
+def start_published(network: AgeNetwork, name: PretrainedName) -> None:
+    """Give a network the published weights of that name, all that there are of them.
+
+    Raises:
+        ModelFileError: the files can't be had.
+    """
+    if name == "faceres-deep":
+        network.load_state_dict(faceres_weights())
+    else:
+        network.load_state_dict(network.state_dict() | alexnet_weights(published_tensors(name)))

@@ -86,7 +86,9 @@ class AgeRecipe(TrainingRecipe):
     """A recipe of ``spiralage train age``."""
 
     start: Name | None = Field(default=None, description="name of the recipe whose trained weights it starts from")
-    pretrained: Literal["faceres-deep"] | None = Field(default=None, description="published weights to start from")
+    pretrained: Literal["faceres-deep", "imagenet-alexnet"] | None = Field(
+        default=None, description="published weights to start from"
+    )
     occluders: dict[OccluderName, Share] = Field(
         default_factory=dict, description="share of pictures under each; the paper's mask, filled with 0, or drawn ones"
     )
@@ -148,6 +150,7 @@ class AgeRecipe(TrainingRecipe):
     def _has_one_start(self) -> AgeRecipe:
         if self.start is not None and self.pretrained is not None:
             raise ValueError("a run starts from start or from pretrained, not both")
-        if self.pretrained is not None and self.network.backbone != "mobilenet":
-            raise ValueError(f"{self.pretrained} has weights for the backbone mobilenet only")
+        fits = {"faceres-deep": "mobilenet", "imagenet-alexnet": "alexnet"}
+        if self.pretrained is not None and self.network.backbone != fits[self.pretrained]:
+            raise ValueError(f"{self.pretrained} has weights for the backbone {fits[self.pretrained]} only")
         return self

@@ -39,7 +39,7 @@ from spiralage.training.loop import (
 )
 from spiralage.training.optimisers import clip_gradients, make_average, make_optimiser, set_learning_rate
 from spiralage.training.phases import Phase, make_phases, phase_at
-from spiralage.training.pretrained import faceres_weights, learned_from
+from spiralage.training.pretrained import learned_from, start_published
 from spiralage.training.recipes import AgeRecipe
 from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
 from spiralage.training.teaching import ANSWERS, Teacher, read_answers, teacher_facts, write_answers
@@ -205,7 +205,7 @@ def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
     if recipe.start is not None:
         start_from(network, runs / recipe.start)
     if recipe.pretrained is not None:
-        network.load_state_dict(faceres_weights())
+        start_published(network, recipe.pretrained)
 
 
 def start_facts(run: Path) -> dict[str, Any]:
