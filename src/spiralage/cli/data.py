@@ -40,10 +40,10 @@ def data_crops(
     if read is None:
         counted = ", ".join(other for other, known in SOURCES.items() if known.read_part)
         raise OptionError(f"--partial is for {counted}; {name} may have any number of pictures, leave it away")
-    pictures = read(source.find(data), note)
+    archive = source.find(data)
     folder, finder = crops or CACHE / name, make_finder(detector)
-    with progress_bar("crops") as update:
-        left_out = build_crops(pictures, folder, finder, data=name, progress=update)
+    with source.classes(archive) as classes, progress_bar("crops") as update:
+        left_out = build_crops(read(archive, note), folder, finder, data=name, classes=classes, progress=update)
     say(f"{folder}: {len(Crops(folder))} crops of {name}")
     if left_out:
         first = left_out[0]

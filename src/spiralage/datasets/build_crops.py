@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from spiralage.datasets.crops import COLUMNS, FALLBACK, SHARD_SIZE
+from spiralage.datasets.face_classes import ReadClasses, aligned_classes
 from spiralage.datasets.manifest import Row
 from spiralage.datasets.shards import pack_inside, pack_landmarks, read_table, save_array, table_text
 from spiralage.errors import DatasetError, PhotoError
@@ -22,7 +23,7 @@ from spiralage.faces.align import align
 from spiralage.faces.find import FaceFinder
 from spiralage.files import write_text
 from spiralage.image_io import load_photo
-from spiralage.types import AlignedFace, Box, Face
+from spiralage.types import AlignedFace, Box, Face, Photo, Pixels
 
 _LEFT_OUT_COLUMNS = ["image", "reason"]
 
@@ -41,6 +42,7 @@ def build_crops(
     finder: FaceFinder,
     *,
     data: str,
+    classes: ReadClasses | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[LeftOut]:
     """Align every picture of a data set and write the shards that are still missing.
@@ -53,15 +55,17 @@ def build_crops(
         folder: where the shards go.
         finder: finds the faces.
         data: the data set's name.
+        classes: reads what the pixels of a picture show; it is aligned and kept, too.
         progress: told the number of pictures done so far.
 
     Returns:
         The pictures that were left out.
 
     Raises:
-        DatasetError: no picture can be decoded, or the folder has crops of other pictures.
+        DatasetError: no picture can be decoded, or the folder has crops of other pictures; or a picture's classes
+            can't be read.
     """
-    build = _Build(folder, finder, data)
+    build = _Build(folder, finder, data, classes)
     waiting = iter(pictures)
     for number in itertools.count():
         if build.table_path(number).exists():
@@ -76,8 +80,8 @@ def build_crops(
 class _Build:
     """The shards of a build, in order; ``crops`` and ``left_out`` are what it has met so far."""
 
-    def __init__(self, folder: Path, finder: FaceFinder, data: str) -> None:
-        self.folder, self.finder, self.data = folder, finder, data
+    def __init__(self, folder: Path, finder: FaceFinder, data: str, classes: ReadClasses | None) -> None:
+        self.folder, self.finder, self.data, self.classes = folder, finder, data, classes
         self.crops = 0
         self.left_out: list[LeftOut] = []
         self._short = False  # a shard with fewer pictures can only be the last
@@ -110,13 +114,17 @@ class _Build:
         """Decode and align until a shard is full or nothing is left; False if it would be empty."""
         crops: list[AlignedFace] = []
         records: list[dict[str, object]] = []
+        shown: list[Pixels] = []
         while len(records) < SHARD_SIZE and (item := next(waiting, None)) is not None:
             row, data = item
             try:
-                aligned, found_by = align_largest(data, row.image, self.finder)
+                photo = load_photo(data, name=row.image)
+                aligned, found_by = align_most_prominent(photo, self.finder)
             except PhotoError as error:
                 self.left_out.append(LeftOut(row.image, str(error).removeprefix(f"{row.image}: ")))
                 continue
+            if self.classes is not None:
+                shown.append(aligned_classes(self.classes(row.image), photo.size, aligned))
             crops.append(aligned)
             records.append({**asdict(row), "found_by": found_by})
         if not records:
@@ -126,6 +134,8 @@ class _Build:
         packed = np.stack([pack_landmarks(crop.landmarks) for crop in crops])
         save_array(self.folder / f"landmarks-{number:04}.npy", packed)
         save_array(self.folder / f"inside-{number:04}.npy", np.stack([pack_inside(crop.inside) for crop in crops]))
+        if shown:
+            save_array(self.folder / f"classes-{number:04}.npy", np.stack(shown))
         self._write_left_out()
         write_text(self.table_path(number), table_text(COLUMNS, records))
         return True
@@ -163,12 +173,16 @@ class _Build:
 
 
 def align_largest(data: bytes, name: str, finder: FaceFinder) -> tuple[AlignedFace, str]:
+    """The aligned face of an encoded one-person picture, see ``align_most_prominent``; raises PhotoError."""
+    return align_most_prominent(load_photo(data, name=name), finder)
+
+
+def align_most_prominent(photo: Photo, finder: FaceFinder) -> tuple[AlignedFace, str]:
     """The aligned face of a one-person picture, and what found it.
 
     Of several faces it is the one that is large and near the middle: the picture's own person. What
     lies beyond the picture is its mirror image.
     """
-    photo = load_photo(data, name=name)
     centre = np.array(photo.size) / 2
 
     def prominence(face: Face) -> float:

@@ -3,7 +3,8 @@
 In one of these forms:
 
 - a folder (or a zip or tar of it) of pictures, ``0.jpg`` … or ``000000.png`` …, at any depth; the split is
-  by the hash of the number; a folder ``masks`` in it (CelebAMask-HQ's classes) is passed over,
+  by the hash of the number; a folder ``masks`` in it has no faces, but CelebAMask-HQ's classes of each picture, see
+  ``classes_of``,
 - a folder with lists as SpiralNet's authors use them, ``train.flist`` or ``train_1000.flist``, ``val…``,
   ``test…``; each is a split, and one that is missing is empty,
 - one such list; if its name begins with none of the splits, the split is by hash.
@@ -18,13 +19,16 @@ is not known. Row.age, sex and group are None.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from spiralage.datasets.archives import opened
+from spiralage.datasets.face_classes import ReadClasses, read_classes
 from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
 from spiralage.datasets.same_faces import subject_of
 from spiralage.errors import DatasetError
+from spiralage.types import Pixels
 
 ARCHIVES = ("CelebA-HQ.zip", "celeba-hq.zip", "celeba_hq.zip", "CelebA-HQ-img.zip", "CelebA-HQ-1000.zip")
 LISTS = tuple(f"{split}*.flist" for split in SPLITS)
@@ -58,6 +62,45 @@ def _read_pictures(path: Path) -> Iterator[tuple[Row, bytes]]:
         for name in names:
             subject = subject_of("celeba-hq", name, PurePosixPath(name).stem)
             yield Row(name, subject, None, None, None, split_by_hash(subject)), archive.read(name)
+
+
+@contextmanager
+def opened_classes(path: Path) -> Iterator[ReadClasses | None]:
+    """Reads what the pixels of a picture show, by the picture's name; None where the set doesn't say.
+
+    Raises:
+        DatasetError: as ``read``; what is read then raises it for a picture without classes, or with damaged ones.
+    """
+    if path.suffix.lower() in _LIST_SUFFIXES or _lists_in(path):
+        yield None
+        return
+    with opened(path) as archive:
+        names = {
+            PurePosixPath(name).stem: name
+            for name in archive.named(".png")
+            if PurePosixPath(name).parent.name == CLASSES_FOLDER
+        }
+
+        def read_one(image: str) -> Pixels:
+            name = names.get(PurePosixPath(image).stem)
+            if name is None:
+                raise DatasetError(f"{path}: {image} has no classes in {CLASSES_FOLDER}; fetch the archive again")
+            return read_classes(archive, name)
+
+        yield read_one if names else None
+
+
+def classes_of(path: Path) -> Iterator[tuple[str, Pixels]]:
+    """Every picture's name, as ``read`` has it, and its classes, (256, 256) uint8, see ``FaceClass``; sorted by name.
+
+    Raises:
+        DatasetError: the set has no classes, or a picture lacks them, or they are damaged.
+    """
+    with opened_classes(path) as read_one:
+        if read_one is None:
+            raise DatasetError(f"{path}: no folder {CLASSES_FOLDER} with classes in it; give CelebA-HQ-1000.zip")
+        for row, _ in _read_pictures(path):
+            yield row.image, read_one(row.image)
 
 
 @dataclass(frozen=True)

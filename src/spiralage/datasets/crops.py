@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from spiralage.datasets.manifest import Row, Split
 from spiralage.datasets.shards import (
+    CLASSES,
     PACKED,
     PICTURE,
     POINTS,
@@ -195,6 +196,28 @@ class Crops:
             DatasetError: these crops were built before it was kept.
         """
         return unpack_inside(np.stack([self._insides[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices]))
+
+    @property
+    def has_classes(self) -> bool:
+        """True for crops of a set that says what its pixels show."""
+        return any(self.folder.glob("classes-*.npy"))
+
+    @cached_property
+    def _classes(self) -> list[Pixels]:
+        if not self.has_classes:
+            raise DatasetError(
+                f"{self.folder}: no classes here; build the crops again in another folder, of a set that has them "
+                "(CelebA-HQ-1000.zip)"
+            )
+        return self._mapped("classes", CLASSES, np.uint8)
+
+    def classes(self, indices: Indices) -> Pixels:
+        """What their pixels show, (n, 256, 256) uint8, see ``face_classes.FaceClass``; background beyond the photo.
+
+        Raises:
+            DatasetError: the set doesn't say, or these crops were built before it was kept.
+        """
+        return np.stack([self._classes[i // SHARD_SIZE][i % SHARD_SIZE] for i in indices])
 
 
 _read_row = TypeAdapter(Row).validate_python

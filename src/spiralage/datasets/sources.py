@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from spiralage.datasets import aaf, celeba_hq, clap2016, fgnet, folder, imdb_wiki, utkface
+from spiralage.datasets.face_classes import ReadClasses
 from spiralage.datasets.manifest import Row, find_archive
 from spiralage.datasets.same_faces import without_tested
 
@@ -29,12 +31,14 @@ class Source:
         marks: patterns of files by which an unpacked folder of another name is known.
         read: (row, encoded bytes) of every picture, in a fixed order.
         read_part: the same of a part of the data set, where ``read`` asks for all of it.
+        classes: reads what the pixels of a picture show, where the set may say so.
     """
 
     archives: tuple[str, ...]
     marks: tuple[str, ...]
     read: Reader
     read_part: Reader | None = None
+    classes: Callable[[Path], AbstractContextManager[ReadClasses | None]] = lambda path: nullcontext()
 
     def find(self, data: Path | None) -> Path:
         """The archive or folder; see ``find_archive``."""
@@ -80,6 +84,7 @@ SOURCES: dict[DatasetName, Source] = {
         celeba_hq.ARCHIVES,
         (*celeba_hq.LISTS, "*.jpg", "*.png"),
         lambda path, tell: without_tested(celeba_hq.read(path)),
+        classes=celeba_hq.opened_classes,
     ),
     "folder": Source((), (), lambda path, tell: folder.read(path)),
 }
