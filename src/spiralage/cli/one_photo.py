@@ -47,9 +47,14 @@ def check_pictures(outputs: Iterable[Path], inputs: Iterable[Path], *, overwrite
 
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
     """A photo and its surest face, aligned; raises PhotoError where there is none."""
-    use_threads()
     photo = read_stdin_photo() if path == STDIN else load_photo(path)
+    return photo, surest_face(photo, detector, yunet)
+
+
+def surest_face(photo: Photo, detector: DetectorName, yunet: Path | None) -> AlignedFace:
+    """A photo's surest face, aligned; raises PhotoError where there is none."""
+    use_threads()
     found = make_finder(detector, yunet=yunet).find_one(photo)
     if found is None:
-        raise PhotoError(f"{path}: no face found; try another --detector")
-    return photo, found.aligned
+        raise PhotoError(f"{photo.name}: no face found; try another --detector")
+    return found.aligned
