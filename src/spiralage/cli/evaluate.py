@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("utkface")(evaluate_utkface)
     evaluate.command("lopo")(evaluate_lopo)
     evaluate.command("restore")(evaluate_restore)
+    evaluate.command("sheet")(evaluate_sheet)
     evaluate.command("training")(evaluate_training)
     evaluate.command("goals")(evaluate_goals)
     app.add_typer(evaluate, name="evaluate")
@@ -188,6 +189,36 @@ def _there(given: Mapping[DatasetName, Path | None]) -> dict[DatasetName, Path]:
         else:
             note(f"no crops in {CACHE / name}: going without {name}; run: spiralage data crops {name}")
     return folders
+
+
+def evaluate_sheet(
+    folder: Annotated[Path, typer.Argument(help="where the sheets go, outside any repository")],
+    utkface: Annotated[Path | None, typer.Option(help="UTKFace's aligned crops; cache/utkface if there")] = None,
+    fgnet: Annotated[Path | None, typer.Option(help="FG-NET's aligned crops; cache/fgnet if there")] = None,
+    aaf: Annotated[Path | None, typer.Option(help="AAF's aligned crops; cache/aaf if there")] = None,
+    celeba_hq: Annotated[Path | None, typer.Option(help="CelebA-HQ's aligned crops; cache/celeba-hq if there")] = None,
+    restorer: Annotated[
+        list[str] | None, typer.Option(help="who fills: a name, or a network's path; repeatable")
+    ] = None,
+    occluder: Occluders = None,
+    faces: Annotated[int, typer.Option(min=1, max=1000, help="how many, of all sets together")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="of the occluders")] = 0,
+    threads: Threads = None,
+) -> None:
+    """Contact sheets, to look at restorations: original, hidden, and what each restorer makes. Not to be published."""
+    need_train_extra()
+    from spiralage.evaluation.protocols.restoration import faces_to_restore
+    from spiralage.evaluation.sheets import SHEET_BY, write_sheets
+    from spiralage.restoration.restore import make_restorer
+
+    set_threads(threads)
+    sets = faces_to_restore(_there({"utkface": utkface, "fgnet": fgnet, "aaf": aaf, "celeba-hq": celeba_hq}))
+    restorers = [make_restorer(name, threads=threads) for name in restorer or ("inpaint", "imagine", "spiral")]
+    occluders = list(map(_occluder, occluder or SHEET_BY))
+    for path in write_sheets(sets, restorers, folder, count=faces, occluders=occluders, seed=seed):
+        say(str(path))
+    note(f"from left to right: original, hidden, {', '.join(one.name for one in restorers)}")
+    note("these are pictures of data sets: look at them, but don't commit, publish or send them")
 
 
 def evaluate_training(
