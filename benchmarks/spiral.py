@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 import typer
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from spiralage import weights
@@ -33,11 +35,11 @@ from spiralage.faces.find import make_finder
 from spiralage.files import write_text
 from spiralage.networks.backbones.vgg import WIDENING, convolutions
 from spiralage.networks.features import STYLE_BLOCK, vgg_with
-from spiralage.networks.restorers.slices import SliceGAN
+from spiralage.networks.restorers.slices import SliceGAN, Spade
 from spiralage.occlusion.window import paper_mask
 from spiralage.provenance import commit, hardware
 from spiralage.restoration.restore import Restorer, Spiral, fill_hidden, make_spiral
-from spiralage.restoration.slice_generator import Modulation
+from spiralage.restoration.slice_generator import Style
 from spiralage.store import INT8
 from spiralage.training.loop import channels_last
 from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
@@ -53,24 +55,38 @@ Fill = Callable[[Pixels, Mask], Pixels]
 
 
 class RecomputingSliceGenerator(TorchSliceGenerator):
-    """For every slice the context anew, and VGG to its last ReLU: what is beyond the style is thrown away.
+    """For every slice the style of what is visible anew, and the strip's convolutions in full before their mean.
 
-    Those further layers ship nowhere and change nothing; they stand here untrained, for the time that they take.
+    VGG runs to its last ReLU: what is beyond the style is thrown away. Those further layers ship nowhere and change
+    nothing; they stand here untrained, for the time that they take.
     """
 
     def __init__(self, gan: SliceGAN, frame: int) -> None:
         super().__init__(gan, frame)
-        layers, width = gan.style.layers, gan.style.channels // WIDENING[STYLE_BLOCK]
-        name = vgg_with(sum(isinstance(layer, nn.Conv2d) for layer in layers))
-        further = channels_last(convolutions(name, width)[len(layers) : -1])  # no last pooling: slices are thin
-        layers.register_forward_hook(lambda module, inputs, output: discard(further(output)))
+        vgg = gan.context.vgg
+        name = vgg_with(sum(isinstance(layer, nn.Conv2d) for layer in vgg.layers))
+        whole = convolutions(name, vgg.channels // WIDENING[STYLE_BLOCK])
+        further = channels_last(whole[len(vgg.layers) : -1])
+        vgg.layers.register_forward_hook(lambda module, inputs, output: discard(further(output)))
+        for spade in (gan.generator.spade_quarter, gan.generator.spade_half):
+            spade.modulation = partial(in_full, spade)  # type: ignore[method-assign]
 
-    def context(self, visible: Floats) -> Modulation:
+    def context(self, visible: Floats) -> Style:
         return (visible,)
 
     @torch.no_grad()
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        return super().generate(imaginary, beside, super().context(*modulation))
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
+        return super().generate(imaginary, beside, super().context(*style))
+
+
+def in_full(spade: Spade, beside: Tensor) -> tuple[Tensor, Tensor]:
+    """``Spade.modulation`` with the two convolutions computed at every pixel, and then averaged."""
+    seen = F.relu(spade.shared(F.avg_pool2d(beside * 2 - 1, spade.shrink)))
+    gamma, beta = (
+        F.conv2d(seen, head.weight, head.bias, padding=1).mean(dim=(2, 3), keepdim=True)
+        for head in (spade.gamma, spade.beta)
+    )
+    return gamma, beta
 
 
 def discard(computed: Tensor) -> None:

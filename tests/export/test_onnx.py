@@ -28,7 +28,6 @@ from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
 from spiralage.export.manifest import put
 from spiralage.export.onnx import (
-    MODULATION,
     age_onnx,
     age_weights,
     check_same,
@@ -220,7 +219,7 @@ def test_a_slice_run_is_exported_as_two_files(exported: tuple[Path, list[Path]])
     for session in (context, paint):
         assert session.metadata.items() >= {"frame": "64", "thickness": "16"}.items()
     assert list(context.input_shapes) == ["visible"]
-    assert list(paint.input_shapes) == ["imaginary", "beside", *MODULATION]
+    assert list(paint.input_shapes) == ["imaginary", "beside", "style"]
 
 
 def test_an_exported_slice_run_keeps_the_names_of_its_weights(runs: Path, exported: tuple[Path, list[Path]]) -> None:
@@ -228,7 +227,6 @@ def test_an_exported_slice_run_keeps_the_names_of_its_weights(runs: Path, export
     gan = load_slice_gan(runs / "tiny-slices")[1]
     assert_same_weights(torch_weights(context, "context."), gan.context.state_dict())
     assert_same_weights(torch_weights(paint, "generator."), gan.generator.state_dict())
-    assert_same_weights(torch_weights(paint, "style."), gan.style.state_dict())
 
 
 def assert_same_weights(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

@@ -22,6 +22,7 @@ from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import Imaginer
 from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
+from spiralage.runtime import Session
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, load_recipe
 from spiralage.training.restorers import TorchSliceGenerator
 from spiralage.training.tasks.age import build_age_network
@@ -75,6 +76,8 @@ def test_the_network_that_is_asked_by_default_ships() -> None:
 
 
 def test_slices_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> None:
+    if "style" not in Session(weights.read("slices-paint"), 1).inputs:
+        pytest.skip("the shipped SliceGAN is of the former network, which ONNX alone still runs")
     import_weights("slices", RECIPES, tmp_path / "slices")
     recipe, gan = load_slice_gan(tmp_path / "slices")
     expected, found = TorchSliceGenerator(gan, recipe.network.size), OnnxSliceGenerator()

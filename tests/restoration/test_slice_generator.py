@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, margin_mask
 from spiralage.restoration.slice_generator import (
-    Modulation,
+    Style,
     batches,
     in_frame,
     padded,
@@ -39,20 +39,20 @@ class FakeSliceGenerator:
         self.contexts: list[Floats] = []
         self.strips: list[tuple[Floats, Floats]] = []
 
-    def context(self, visible: Floats) -> Modulation:
+    def context(self, visible: Floats) -> Style:
         self.contexts.append(visible)
         return (np.full(1, len(self.contexts)),)
 
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        assert [part.tolist() for part in modulation] == [[len(self.contexts)]]  # what context gave
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
+        assert [part.tolist() for part in style] == [[len(self.contexts)]]  # what context gave
         self.strips.append((imaginary, beside))
         return imaginary if self.value is None else np.full_like(imaginary, self.value)
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((5, 8), (8, 8)), ((1, 41), (4, 44)), ((16, 2), (16, 4)), ((7, 6), (8, 8))]
+    ("shape", "expected"), [((5, 16), (12, 16)), ((1, 41), (12, 44)), ((16, 2), (16, 12)), ((15, 13), (16, 16))]
 )
-def test_strips_are_padded_to_multiples_of_4_with_their_edge(shape: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_strips_are_padded_with_their_edge_to_multiples_of_4(shape: tuple[int, int], expected: tuple[int, int]) -> None:
     strip = np.random.default_rng(0).random((2, 3, *shape), np.float32)
     found = padded(strip)
     height, width = shape
@@ -157,7 +157,7 @@ def test_context_is_computed_once_and_a_slice_painted_at_each_step(window: Windo
         assert len(generator.strips) == times * len(steps) > 0
         np.testing.assert_array_equal(generator.contexts[-1], in_frame(filled, 64)[(..., *inside.slices)])
     shapes = [(imaginary.shape[2:], beside.shape[2:]) for imaginary, beside in generator.strips[-len(steps) :]]
-    assert shapes == [((s.strip.height, s.strip.width), (s.style.height, s.style.width)) for s in steps]
+    assert shapes == [((s.painted.height, s.painted.width), (s.beside.height, s.beside.width)) for s in steps]
 
 
 @pytest.mark.parametrize("window", WINDOWS)

@@ -52,18 +52,37 @@ def test_steps_follow_one_another(window: Window, thickness: int) -> None:
     at, place = window, -1
     for step in spiral(window, thickness):
         assert (covered(step.after) == covered(at) + covered(step.strip)).all()
-        assert (covered(step.style) <= covered(at)).all()
+        assert (covered(step.beside) <= covered(at)).all()
         now = step.turn * len(TURN) + TURN.index(step.side)
         assert now > place
         across, along = ("width", "height") if step.side in ("left", "right") else ("height", "width")
         assert getattr(step.strip, across) <= thickness
-        assert getattr(step.strip, along) == getattr(at, along) == getattr(step.style, along)
-        assert getattr(step.style, across) == min(thickness, getattr(at, across))
+        assert getattr(step.strip, along) == getattr(at, along) == getattr(step.beside, along)
+        assert getattr(step.beside, across) == min(thickness, getattr(at, across))
         at, place = step.after, now
 
 
+@given(windows(), thicknesses)
+@settings(max_examples=200, deadline=None)
+def test_what_is_painted_is_as_thick_as_a_slice_and_bands_hold_the_seam(window: Window, thickness: int) -> None:
+    at, frame = window, window.frame
+    for step in spiral(window, thickness):
+        across, along = ("width", "height") if step.side in ("left", "right") else ("height", "width")
+        assert getattr(step.painted, across) == min(thickness, frame)
+        assert getattr(step.band, across) == min(2 * thickness, frame)
+        assert getattr(step.painted, along) == getattr(step.band, along) == getattr(at, along)
+        assert (covered(step.strip) <= covered(step.painted)).all()
+        assert (covered(step.painted) <= covered(step.band)).all()
+        assert (covered(step.band) * covered(at)).any()  # the seam lies in it
+        known = covered(step.painted) - covered(step.strip)
+        if getattr(at, across) >= thickness:
+            assert (known <= covered(at)).all()  # it reaches back over nothing else
+        assert known.any() == (getattr(step.strip, across) < min(thickness, frame))
+        at = step.after
+
+
 @pytest.mark.parametrize(
-    ("step", "style"),
+    ("step", "beside"),
     [
         ("left", Window(10, 12, 4, 20, 40)),
         ("up", Window(6, 12, 24, 4, 40)),
@@ -71,9 +90,9 @@ def test_steps_follow_one_another(window: Window, thickness: int) -> None:
         ("down", Window(6, 28, 28, 4, 40)),
     ],
 )
-def test_the_style_is_taken_beside_the_edge(step: str, style: Window) -> None:
+def test_what_is_beside_lies_on_the_other_side_of_the_edge(step: str, beside: Window) -> None:
     (found,) = [s for s in spiral(Window(10, 12, 20, 20, 40), 4) if s.side == step and s.turn == 0]
-    assert found.style == style
+    assert found.beside == beside
 
 
 @pytest.mark.parametrize(
@@ -96,7 +115,19 @@ def test_turns_and_steps(window: Window, turns: int, steps: int) -> None:
 def test_a_step_that_reaches_the_border_is_cut() -> None:
     first, second, *_ = spiral(Window(20, 10, 100, 100), 32)
     assert (first.side, first.strip) == ("left", Window(0, 10, 20, 100))
+    assert (first.painted, first.band) == (Window(0, 10, 32, 100), Window(0, 10, 64, 100))
     assert (second.side, second.strip) == ("up", Window(0, 0, 120, 10))
+    assert (second.painted, second.beside) == (Window(0, 0, 120, 32), Window(0, 10, 120, 32))
+
+
+def test_of_a_cut_slice_only_what_is_missing_is_kept() -> None:
+    imagined, window = np.zeros((1, 3, 16, 16), np.float32), Window(3, 0, 13, 16, 16)
+    column = np.arange(8, dtype=np.float32)
+    ((_, strip, picture),) = grow(
+        np.full((1, 3, 16, 13), -1, np.float32), imagined, window, lambda a, b: a + column, thickness=8
+    )
+    np.testing.assert_array_equal(strip[0, 0, 0], [0, 1, 2])
+    np.testing.assert_array_equal(picture[0, 0, 0], [0, 1, 2, *[-1] * 13])
 
 
 def test_a_slice_has_a_thickness() -> None:
@@ -132,8 +163,7 @@ def test_the_walk_on_a_ramp_gives_the_ramp_and_keeps_the_window() -> None:
     np.testing.assert_array_equal(picture[(..., *window.slices)], visible)
     picture[(..., *window.slices)] *= -1
     np.testing.assert_array_equal(picture, whole)
-    values = np.concatenate([strip.ravel() for strip in painted])
-    assert len(np.unique(values)) == len(values) == whole.size - visible.size
+    assert all(min(strip.shape[2:]) == 8 for strip in painted)  # at the border, too
 
 
 def test_the_style_comes_from_what_was_painted_before() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from spiralage.occlusion.window import PAPER_WINDOW, Window, largest_window, margin_mask
 from spiralage.restoration.restore import Spiral, fill_hidden
-from spiralage.restoration.slice_generator import Modulation, in_frame
-from spiralage.restoration.spiral import spiral
+from spiralage.restoration.slice_generator import Style, in_frame
+from spiralage.restoration.spiral import slice_operator, spiral
 from spiralage.runtime import BATCH
 from spiralage.types import Floats, Mask, Pixels
 
@@ -65,13 +65,13 @@ class FakeSliceGenerator:
     def __init__(self) -> None:
         self.imaginary: list[Floats] = []
 
-    def context(self, visible: Floats) -> Modulation:
+    def context(self, visible: Floats) -> Style:
         return (visible.mean(axis=(2, 3), keepdims=True),)
 
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
         self.imaginary.append(imaginary)
-        style = beside.mean(axis=(2, 3), keepdims=True)
-        painted: Floats = (imaginary * 0.5 + style * 0.25 + modulation[0] * 0.25).astype(np.float32)
+        near = beside.mean(axis=(2, 3), keepdims=True)
+        painted: Floats = (imaginary * 0.5 + near * 0.25 + style[0] * 0.25).astype(np.float32)
         return painted
 
 
@@ -121,7 +121,7 @@ def imagined_by_steps(mask: Mask, crop: Pixels) -> tuple[Window, Floats]:
     fill_hidden(Spiral(FakeImaginer(), generator), crop[None], mask[None])
     whole = np.zeros((3, 64, 64), np.float32)
     for step, imaginary in zip(spiral(inside, 16), generator.imaginary, strict=True):
-        whole[(..., *step.strip.slices)] = imaginary[0]
+        whole[(..., *step.strip.slices)] = slice_operator(imaginary, step.painted, step.strip)[0]
     return inside, whole
 
 

@@ -14,18 +14,17 @@ from synthetic import drawn_crop
 from spiralage.errors import CheckpointError
 from spiralage.export.onnx import imagine_onnx, slices_onnx
 from spiralage.mean_face import mean_landmarks
-from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, largest_window, margin_mask
+from spiralage.occlusion.window import PAPER_WINDOW, Window, edge_window, margin_mask
 from spiralage.restoration import slice_generator
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
-from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator, walk_spiral
+from spiralage.restoration.slice_generator import OnnxSliceGenerator, Style, walk_spiral
 from spiralage.runtime import BATCH, Engine, Session, load_session
 from spiralage.store import StoredFile
 from spiralage.training.adversarial import Shown
-from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Precision, make_fabric
 from spiralage.training.restorers import RunRestorer, TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer
-from spiralage.training.tasks.slices import load_slice_gan, make_batch
+from spiralage.training.tasks.slices import draw_window, load_slice_gan, make_batch
 from spiralage.types import Floats, Pixels
 
 EXACT = 1e-4
@@ -81,13 +80,13 @@ def pictures(seed: int, shape: tuple[int, int], count: int = 2) -> Floats:
 def assert_same_slices(expected: TorchSliceGenerator, found: OnnxSliceGenerator, tolerance: float) -> None:
     assert (found.frame, found.thickness) == (expected.frame, expected.thickness) == (64, 16)
     for window in WINDOWS:
-        modulations = [each.context(pictures(1, window)) for each in (expected, found)]
-        for one, two in zip(*modulations, strict=True):
+        styles = [each.context(pictures(1, window)) for each in (expected, found)]
+        for one, two in zip(*styles, strict=True):
             assert one.shape == two.shape
             assert np.abs(one - two).max() <= tolerance * max(1, np.abs(one).max())
         for imaginary, beside in STRIPS:
             strips = pictures(2, imaginary), pictures(3, beside)
-            one, two = expected.generate(*strips, modulations[0]), found.generate(*strips, modulations[1])
+            one, two = expected.generate(*strips, styles[0]), found.generate(*strips, styles[1])
             assert one.shape == two.shape == (2, 3, *imaginary)
             assert two.dtype == np.float32
             assert np.ptp(one) > 0.2  # else agreeing would say little
@@ -122,10 +121,9 @@ def test_an_unfinished_run_is_refused(runs: Path, tmp_path: Path, missing: str) 
 
 def test_slices_of_any_shape_are_painted(runs: Path) -> None:
     found = torch_generator(runs)
-    modulation = found.context(pictures(1, (1, 1), 1))
-    assert [part.shape[1:] for part in modulation] == [(8, 8, 8)] * 2 + [(4, 16, 16)] * 2
+    style = found.context(pictures(1, (1, 1), 1))
     for imaginary, beside in STRIPS:
-        strip = found.generate(pictures(2, imaginary, 1), pictures(3, beside, 1), modulation)
+        strip = found.generate(pictures(2, imaginary, 1), pictures(3, beside, 1), style)
         assert strip.shape == (1, 3, *imaginary)
         assert 0 <= strip.min() < strip.max() <= 1
 
@@ -206,7 +204,7 @@ def test_it_restores_as_the_exported_networks_do(
 
 @torch.no_grad()
 @pytest.mark.parametrize("step", range(4))
-@pytest.mark.parametrize(("precision", "tolerance"), [("32-true", EXACT), ("bf16-mixed", 0.2)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("32-true", EXACT), ("bf16-mixed", 0.4)])
 def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: Precision, tolerance: float) -> None:
     crops, (recipe, gan) = some_faces(4), load_slice_gan(runs / "tiny-slices")
     imaginer = load_imaginer(runs / recipe.imagine)[1]
@@ -215,14 +213,12 @@ def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: 
     batch = make_batch(shown, recipe, step, imaginer, make_fabric("cpu", precision=precision))
     rng = np.random.default_rng((recipe.seed, step))  # as make_batch draws
     shown = shown.mirrored(rng)
-    mirrored = shown.pictures
-    hidden = draw_cover(shown.landmarks[0], recipe.windows, rng).mask
+    crops = shown.pictures
+    hidden, window = draw_window(shown.landmarks[0], recipe, rng)
     noise = torch.from_numpy(rng.random((4, 3, imaginer.size, imaginer.size), np.float32))
-    window = largest_window(hidden)
-    assert window is not None
-    covered = torch.from_numpy(np.where(hidden[..., None], np.uint8(0), mirrored))
+    covered = torch.from_numpy(np.where(hidden[..., None], np.uint8(0), crops))
     imagined = imaginer(covered, torch.from_numpy(np.stack([hidden] * 4).astype(np.uint8)), noise).numpy()
-    filled = np.where(hidden[..., None], imagined, mirrored)
+    filled = np.where(hidden[..., None], imagined, crops)
     trained = list(gan.walk(batch.visible, batch.imagined, batch.window))
     used = list(walk_spiral(TorchSliceGenerator(gan, recipe.network.size), filled, window))
     assert len(trained) == len(used)
@@ -230,7 +226,7 @@ def test_it_walks_in_use_as_it_was_trained_to(runs: Path, step: int, precision: 
         assert step_trained == step_used
         difference = np.abs(one.numpy() - two)
         assert difference.max() <= tolerance
-        assert difference.mean() <= tolerance / 10
+        assert difference.mean() <= tolerance / 20
 
 
 def test_a_face_is_restored_the_same_alone_and_in_a_batch(runs: Path) -> None:
@@ -241,8 +237,10 @@ def test_a_face_is_restored_the_same_alone_and_in_a_batch(runs: Path) -> None:
     assert np.abs(together[2:].astype(int) - alone).max() <= 1
 
 
-def test_the_modulation_is_float32_arrays(runs: Path) -> None:
-    modulation: Modulation = torch_generator(runs).context(pictures(1, (32, 32)))
-    assert len(modulation) == 4
-    assert all(isinstance(part, np.ndarray) and part.dtype == np.float32 for part in modulation)
-    assert not any(isinstance(part, torch.Tensor) for part in modulation)
+def test_the_style_is_a_float32_array(runs: Path) -> None:
+    made: Style = torch_generator(runs).context(pictures(1, (32, 32)))
+    (style,) = made
+    assert isinstance(style, np.ndarray)
+    assert not isinstance(style, torch.Tensor)
+    assert style.dtype == np.float32
+    assert style.shape == (2, 16)

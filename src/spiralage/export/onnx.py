@@ -51,26 +51,22 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
     return _to_onnx(imaginer, example, ["pictures"])
 
 
-MODULATION = ["gamma4", "beta4", "gamma2", "beta2"]
-
-
 def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
     """A SliceGAN as two ONNX files: what is computed once per picture, and what is once per slice.
 
-    ``context``: ``visible`` (N, 3, H, W) → ``gamma4``, ``beta4``, ``gamma2``, ``beta2``; ``paint``: ``imaginary``
-    (N, 3, 4h, 4w), ``beside`` (N, 3, 4i, 4j) and those four → ``slice`` (N, 3, 4h, 4w); float32 in [0, 1].
+    ``context``: ``visible`` (N, 3, 4h, 4w) → ``style`` (N, 2·width); ``paint``: ``imaginary`` (N, 3, 4h, 4w),
+    ``beside`` (N, 3, 4i, 4j) and ``style`` → ``slice`` (N, 3, 4h, 4w); pictures are float32 in [0, 1], of 12 pixels
+    at least.
     """
     metadata = {"frame": str(frame), "thickness": str(gan.thickness)}
-    height, width, short, long = (torch.export.Dim(name, min=2, max=4096) for name in ("h", "w", "i", "j"))
-    visible = torch.rand(2, 3, frame // 2 - 4, frame // 2 - 8)
+    height, width, short, long = (torch.export.Dim(name, min=3, max=4096) for name in ("h", "w", "i", "j"))
+    visible = torch.rand(2, 3, frame // 2, frame // 2 + 8)
     with torch.no_grad():
-        modulation = WindowContext(gan, frame).eval()(visible)
-    context = _to_onnx(
-        WindowContext(gan, frame), {"visible": visible}, MODULATION, {"visible": {2: height, 3: width}}, metadata
-    )
-    strips = {"imaginary": torch.rand(2, 3, 16, 64), "beside": torch.rand(2, 3, 12, 48)}
-    free = {"imaginary": {2: 4 * height, 3: 4 * width}, "beside": {2: 4 * short, 3: 4 * long}}
-    example = strips | dict(zip(MODULATION, modulation, strict=True))
+        style = WindowContext(gan).eval()(visible)
+    sides = {2: 4 * height, 3: 4 * width}
+    context = _to_onnx(WindowContext(gan), {"visible": visible}, ["style"], {"visible": sides}, metadata)
+    example = {"imaginary": torch.rand(2, 3, 16, 64), "beside": torch.rand(2, 3, 12, 48), "style": style}
+    free = {"imaginary": sides, "beside": {2: 4 * short, 3: 4 * long}}
     return {"context": context, "paint": _to_onnx(StyledSlice(gan), example, ["slice"], free, metadata)}
 
 

@@ -24,7 +24,7 @@ from spiralage.errors import DatasetError, OptionError
 from spiralage.export.manifest import put
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask, random_window
 from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
-from spiralage.restoration.slice_generator import Modulation, OnnxSliceGenerator
+from spiralage.restoration.slice_generator import OnnxSliceGenerator, Style
 from spiralage.runtime import Inputs
 from spiralage.store import INT8
 from spiralage.types import Floats, Mask, Pixels
@@ -109,8 +109,8 @@ class _WatchedSliceGenerator(OnnxSliceGenerator):
         super().__init__(engine="onnxruntime")
         self.seen: list[Inputs] = []
 
-    def inputs(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Inputs:
-        self.seen.append(super().inputs(imaginary, beside, modulation))
+    def inputs(self, imaginary: Floats, beside: Floats, style: Style) -> Inputs:
+        self.seen.append(super().inputs(imaginary, beside, style))
         return self.seen[-1]
 
 

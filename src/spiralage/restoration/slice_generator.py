@@ -22,11 +22,11 @@ from spiralage.runtime import BATCH, Engine, Inputs, Session, open_session
 from spiralage.store import StoredNetwork, resolve
 from spiralage.types import CROP_SIZE, Floats, Mask, Pixels
 
-MULTIPLE = 4
-"""The slice network halves twice: heights and widths are brought to multiples of this."""
+MULTIPLE, SMALLEST = 4, 12
+"""The networks halve twice: heights and widths are brought to multiples of 4, and to 12 at least."""
 
-Modulation: TypeAlias = tuple[npt.NDArray[Any], ...]
-"""What the context network makes of the visible window, once per picture."""
+Style: TypeAlias = tuple[npt.NDArray[Any], ...]
+"""What the context network makes of the visible window, once per picture: one array, or several."""
 
 
 class SliceGenerator(Protocol):
@@ -45,12 +45,12 @@ class SliceGenerator(Protocol):
     @property
     def networks(self) -> tuple[str, ...]: ...
 
-    def context(self, visible: Floats) -> Modulation:
+    def context(self, visible: Floats) -> Style:
         """What depends on the window alone, whatever its shape."""
         ...
 
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        """The slice for an imaginary slice, in the style of the strip beside it."""
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
+        """The slice for an imaginary slice and the strip beside it, in a picture's style."""
         ...
 
 
@@ -103,29 +103,29 @@ class OnnxSliceGenerator:
     def thickness(self) -> int:
         return self._sizes[1]
 
-    def context(self, visible: Floats) -> Modulation:
-        return self._context.outputs(visible=np.ascontiguousarray(visible))
+    def context(self, visible: Floats) -> Style:
+        return self._context.outputs(visible=padded(visible))
 
-    def inputs(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Inputs:
+    def inputs(self, imaginary: Floats, beside: Floats, style: Style) -> Inputs:
         """What the slice network is asked."""
-        parts = dict(zip(("gamma4", "beta4", "gamma2", "beta2"), modulation, strict=True))
-        return {"imaginary": padded(imaginary), "beside": padded(beside), **parts}
+        strips = {"imaginary": padded(imaginary), "beside": padded(beside)}
+        names = [name for name in self._slice.inputs if name not in strips]
+        return strips | dict(zip(names, style, strict=True))
 
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        (strip,) = self._slice.outputs(**self.inputs(imaginary, beside, modulation))
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
+        (strip,) = self._slice.outputs(**self.inputs(imaginary, beside, style))
         height, width = imaginary.shape[2:]
         return strip[:, :, :height, :width]
 
 
 def padded(strip: Floats) -> Floats:
-    """The strip with its last rows and columns repeated until both are multiples of 4.
+    """The strip with its last rows and columns repeated until both are multiples of 4, and 12 at least.
 
-    >>> padded(np.zeros((1, 3, 5, 8), np.float32)).shape
-    (1, 3, 8, 8)
+    >>> padded(np.zeros((1, 3, 5, 18), np.float32)).shape
+    (1, 3, 12, 20)
     """
-    height, width = strip.shape[2:]
-    missing = ((0, 0), (0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE))
-    return np.ascontiguousarray(np.pad(strip, missing, mode="edge"))
+    missing = [(0, max(-side % MULTIPLE, SMALLEST - side)) for side in strip.shape[2:]]
+    return np.ascontiguousarray(np.pad(strip, ((0, 0), (0, 0), *missing), mode="edge"))
 
 
 def walk_spiral(generator: SliceGenerator, filled: Pixels, window: Window) -> Iterator[tuple[Step, Floats]]:
@@ -145,10 +145,10 @@ def walk_spiral(generator: SliceGenerator, filled: Pixels, window: Window) -> It
     """
     inside, small = window.in_frame(generator.frame), in_frame(filled, generator.frame)
     visible = small[(..., *inside.slices)]
-    modulation = generator.context(visible)
+    style = generator.context(visible)
 
     def one_slice(imaginary: Floats, beside: Floats) -> Floats:
-        return generator.generate(imaginary, beside, modulation)
+        return generator.generate(imaginary, beside, style)
 
     for step, strip, picture in grow(visible, small, inside, one_slice, thickness=generator.thickness):
         if not np.isfinite(strip).all():

@@ -25,28 +25,33 @@ Join: TypeAlias = Callable[[tuple[Any, Any], int], Any]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the spiral.
+    """One step of the spiral. All of its windows are as long as that side of the picture so far.
 
     Args:
         turn: which turn it belongs to, from 0 on.
         side: where the window grows.
-        strip: what is filled: as long as that side of the window, as thick as a slice, cut at the border.
-        style: the strip of what is known already, on the other side of the edge, whose style is taken; as
-            thick as a slice, or as the window is if it is thinner.
+        strip: what is filled: as thick as a slice, cut at the border.
+        painted: what is painted: as thick as a slice. At the border it reaches back over what is known already, and
+            only ``strip`` is kept of it.
+        beside: what is known already, on the other side of the edge; as thick as a slice, or as the window is if it
+            is thinner.
+        band: two slices thick from the outer edge of the strip inward: strip and neighbour, the seam between them.
         after: the window with the strip.
     """
 
     turn: int
     side: Side
     strip: Window
-    style: Window
+    painted: Window
+    beside: Window
+    band: Window
     after: Window
 
 
 def spiral(window: Window, thickness: int = 32) -> tuple[Step, ...]:
     """The steps from a window to its frame: turn after turn left, up, right, down.
 
-    Steps that reach the border are cut there; sides that have reached it are skipped. A 128×128 window
+    Slices that reach the border are cut there; sides that have reached it are skipped. A 128×128 window
     needs 2 (in the middle) to 4 turns (in a corner) of a 256×256 frame with slices of 32 pixels.
 
     Args:
@@ -78,19 +83,38 @@ def _room(window: Window, side: Side) -> int:
 
 def _step(at: Window, turn: int, side: Side, thickness: int) -> Step:
     thick, frame = min(thickness, _room(at, side)), at.frame
+    known = min(thickness, at.width if side in ("left", "right") else at.height)
+    strip = _layer(at, side, thick, thick)
+    return Step(
+        turn,
+        side,
+        strip,
+        painted=_layer(at, side, thick, min(thickness, frame)),
+        beside=_layer(at, side, 0, known),
+        band=_layer(at, side, thick, min(2 * thickness, frame)),
+        after=_around(at, strip),
+    )
+
+
+def _layer(at: Window, side: Side, beyond: int, thick: int) -> Window:
+    """A strip as long as a side of the window, moved into the frame where it sticks out.
+
+    Args:
+        at: the window.
+        side: of it.
+        beyond: pixels from that side to the outer edge of the strip.
+        thick: from there inward.
+    """
+    starts = {"left": at.x - beyond, "up": at.y - beyond, "right": at.right + beyond - thick}
+    start = min(max(starts.get(side, at.bottom + beyond - thick), 0), at.frame - thick)
     if side in ("left", "right"):
-        known = min(thickness, at.width)
-        x, style_x = (at.x - thick, at.x) if side == "left" else (at.right, at.right - known)
-        strip = Window(x, at.y, thick, at.height, frame)
-        style = Window(style_x, at.y, known, at.height, frame)
-        after = Window(min(x, at.x), at.y, at.width + thick, at.height, frame)
-    else:
-        known = min(thickness, at.height)
-        y, style_y = (at.y - thick, at.y) if side == "up" else (at.bottom, at.bottom - known)
-        strip = Window(at.x, y, at.width, thick, frame)
-        style = Window(at.x, style_y, at.width, known, frame)
-        after = Window(at.x, min(y, at.y), at.width, at.height + thick, frame)
-    return Step(turn, side, strip, style, after)
+        return Window(start, at.y, thick, at.height, at.frame)
+    return Window(at.x, start, at.width, thick, at.frame)
+
+
+def _around(one: Window, other: Window) -> Window:
+    x, y = min(one.x, other.x), min(one.y, other.y)
+    return Window(x, y, max(one.right, other.right) - x, max(one.bottom, other.bottom) - y, one.frame)
 
 
 def slice_operator(picture: Any, at: Window, strip: Window) -> Any:
@@ -132,7 +156,7 @@ def grow(
         visible: what the window shows, (N, 3, window.height, window.width).
         imagined: the imagined whole, (N, 3, frame, frame).
         window: where ``visible`` lies.
-        generate: (imaginary slice, style slice) → slice, of the imaginary slice's shape.
+        generate: (imaginary slice, the strip beside it) → slice, of the imaginary slice's shape.
         thickness: of a slice, pixels.
         join: ``numpy.concatenate`` or ``torch.cat``, as the pictures are.
 
@@ -142,7 +166,8 @@ def grow(
     """
     picture, at = visible, window
     for step in spiral(window, thickness):
-        style = slice_operator(picture, at, step.style)
-        strip = generate(imagined[(..., *step.strip.slices)], style)
+        beside = slice_operator(picture, at, step.beside)
+        painted = generate(imagined[(..., *step.painted.slices)], beside)
+        strip = slice_operator(painted, step.painted, step.strip)
         picture, at = extrapolate_operator(picture, strip, step.side, join), step.after
         yield step, strip, picture

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 Reduction: TypeAlias = Literal["mean", "sum"]
 """What becomes of the layers' distances. SpiralNet's authors sum them; a mean is of one size however many there are."""
+BLACK = 1 / 255
 
 
 def hue_color_loss(generated: Tensor, real: Tensor) -> Tensor:
@@ -76,6 +77,37 @@ def style_loss(generated: Sequence[Tensor], real: Sequence[Tensor], *, reduction
     """
     grams = ([gram(layer) for layer in layers] for layers in (generated, real))
     return perceptual_loss(*grams, reduction=reduction)
+
+
+def inside_mean(values: Tensor, inside: Tensor) -> Tensor:
+    """The mean over those pixels that are photo, 0 if none is.
+
+    Args:
+        values: (N, C, H, W) float.
+        inside: (N, 1, H, W) bool, False beyond the photo.
+
+    Example:
+        >>> inside_mean(torch.tensor([[[[1.0, 7.0]]]]), torch.tensor([[[[True, False]]]]))
+        tensor(1.)
+    """
+    return (values * inside).sum() / (inside.sum() * values.shape[1]).clamp(min=1)
+
+
+def color_loss(generated: Tensor, real: Tensor, inside: Tensor) -> Tensor:
+    """SliceGAN's colour loss (Guo et al., ECCV 2020): 1 − cosine similarity of the RGB vectors, its mean over pixels.
+
+    Args:
+        generated, real: (N, 3, H, W) float in [0, 1].
+        inside: see ``inside_mean``.
+
+    Example:
+        >>> gray, dark = torch.full((1, 3, 2, 2), 0.8), torch.full((1, 3, 2, 2), 0.2)
+        >>> color_loss(gray, dark, torch.ones(1, 1, 2, 2, dtype=torch.bool)).abs() < 1e-6
+        tensor(True)
+    """
+    # One step of 8 bits is added, since the angle of black means nothing.
+    similarity = F.cosine_similarity(generated + BLACK, real + BLACK, dim=1)
+    return inside_mean(1 - similarity[:, None], inside)
 
 
 def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 from spiralage.errors import CheckpointError
 from spiralage.files import sha256_of
 from spiralage.networks.restorers.imagine import CropImaginer
-from spiralage.networks.restorers.slices import SliceGAN, context_view
+from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.restoration.restore import Spiral
-from spiralage.restoration.slice_generator import Modulation
+from spiralage.restoration.slice_generator import Style
 from spiralage.runtime import BATCH
 from spiralage.training.run import WEIGHTS
 from spiralage.training.tasks.imagine import load_imaginer
@@ -64,14 +64,12 @@ class TorchSliceGenerator:
         self._gan, self.frame, self.thickness = gan.eval(), frame, gan.thickness
 
     @torch.no_grad()
-    def context(self, visible: Floats) -> Modulation:
-        modulation = self._gan.context(context_view(torch.from_numpy(visible), self.frame))
-        return tuple(part.float().numpy() for part in modulation)
+    def context(self, visible: Floats) -> Style:
+        return (self._gan.context(_tensor(visible)).float().numpy(),)
 
     @torch.no_grad()
-    def generate(self, imaginary: Floats, beside: Floats, modulation: Modulation) -> Floats:
-        style = self._gan.style(_tensor(beside))
-        strip: Tensor = self._gan.generator(_tensor(imaginary), style, *map(_tensor, modulation))
+    def generate(self, imaginary: Floats, beside: Floats, style: Style) -> Floats:
+        strip: Tensor = self._gan.generator(_tensor(imaginary), _tensor(beside), *map(_tensor, style))
         return np.asarray(strip.float().numpy())
 
 

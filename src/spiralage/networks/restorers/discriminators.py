@@ -7,15 +7,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+HALVINGS = 3
+"""Convolutions of stride 2 in ``PatchDiscriminator``."""
+SMALLEST = 3 * 2**HALVINGS
+"""Pixels that it needs in either direction."""
+
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN with spectral norm, conditioned on the visible picture (6 channels in).
+    """PatchGAN with spectral norm, conditioned on the visible picture (6 channels in) or on nothing (3).
 
     4×4 convolutions, all but the last of them of stride 2, and a last one to a map of logits, one per patch.
 
     Args:
         width: channels of the first layer; 64 in the paper.
-        halvings: convolutions of stride 2; fewer for thin slices.
+        conditioned: whether it is shown what is visible, too.
 
     Example:
         >>> picture = torch.zeros(1, 3, 64, 64)
@@ -23,23 +28,21 @@ class PatchDiscriminator(nn.Module):
         torch.Size([1, 1, 6, 6])
     """
 
-    def __init__(self, width: int = 64, halvings: int = 3) -> None:
+    def __init__(self, width: int = 64, *, conditioned: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels = 6
-        for number in range(halvings + 1):
-            out, stride = width * 2**number, 2 if number < halvings else 1
+        channels = 6 if conditioned else 3
+        for number in range(HALVINGS + 1):
+            out, stride = width * 2**number, 2 if number < HALVINGS else 1
             layers += [spectral_norm(nn.Conv2d(channels, out, 4, stride, 1)), nn.LeakyReLU(0.2)]
             channels = out
         layers.append(spectral_norm(nn.Conv2d(channels, 1, 4, 1, 1)))
         self.body = nn.Sequential(*layers)
 
-    def forward(self, picture: Tensor, visible: Tensor) -> Tensor:
-        """(N, 3, S, S) each, float in [0, 1] → (N, 1, S/8 − 2, S/8 − 2) logits, positive = real.
-
-        With another number h of halvings it is S/2^h − 2.
-        """
-        logits: Tensor = self.body(torch.cat([picture, visible], dim=1) * 2 - 1)
+    def forward(self, picture: Tensor, visible: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W) each, float in [0, 1], 24 pixels at least → (N, 1, H/8 − 2, W/8 − 2) logits, positive = real."""
+        seen = picture if visible is None else torch.cat([picture, visible], dim=1)
+        logits: Tensor = self.body(seen * 2 - 1)
         return logits
 
 
@@ -88,32 +91,28 @@ class _DenseLayer(nn.Module):
 
 
 class SliceDiscriminators(nn.Module):
-    """What SliceGAN is trained against: a discriminator of whole pictures, and one of slices.
+    """What SliceGAN is trained against: a discriminator of whole pictures, and one of bands over the seams.
 
     Args:
-        width, slice_width: channels of their first layers.
+        width, band_width: channels of their first layers.
     """
 
-    HALVINGS = 2
-    THINNEST = 12  # pixels that so many halvings need
-
-    def __init__(self, width: int, slice_width: int) -> None:
+    def __init__(self, width: int, band_width: int) -> None:
         super().__init__()
         self.whole = DenseDiscriminator(width, width // 2)
-        self.slice = PatchDiscriminator(slice_width, self.HALVINGS)
+        self.band = PatchDiscriminator(band_width, conditioned=False)
 
     def of_pictures(self, pictures: Tensor) -> Tensor:
         """(N, 3, S, S) float in [0, 1] → (N, 1) logits, positive = real."""
         logits: Tensor = self.whole(pictures)
         return logits
 
-    def of_slice(self, strip: Tensor, imaginary: Tensor) -> Tensor:
-        """A slice and what was imagined there, (N, 3, H, W) each, float in [0, 1] → (N, 1, h, w) logits."""
-        logits: Tensor = self.slice(self._thick(strip), self._thick(imaginary))
-        return logits
+    def of_bands(self, bands: Tensor) -> Tensor:
+        """Bands of pictures, see ``spiral.Step``, (N, 3, H, W) float in [0, 1] → (N, 1, h, w) logits.
 
-    def _thick(self, strip: Tensor) -> Tensor:
-        """A strip that was cut at the border, its last pixels repeated until the discriminator can see it."""
-        height, width = strip.shape[2:]
-        missing = (0, max(self.THINNEST - width, 0), 0, max(self.THINNEST - height, 0))
-        return F.pad(strip, missing, mode="replicate")
+        The last pixels of one that is too small for the discriminator are repeated.
+        """
+        height, width = bands.shape[2:]
+        missing = (0, max(SMALLEST - width, 0), 0, max(SMALLEST - height, 0))
+        logits: Tensor = self.band(F.pad(bands, missing, mode="replicate") if any(missing) else bands)
+        return logits

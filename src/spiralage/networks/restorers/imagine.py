@@ -13,15 +13,20 @@ from spiralage.types import CROP_SIZE
 
 
 class DilatedBlock(nn.Module):
-    """x + norm(conv(relu(norm(dilated conv(x))))), 3×3, dilation 2 then 1, instance norm."""
+    """x + norm(conv(relu(norm(dilated conv(x))))), 3×3, dilation 2 then 1, instance norm.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: of x.
+        padding: what stands beyond the border.
+    """
+
+    def __init__(self, channels: int, padding: Literal["zeros", "reflect"] = "zeros") -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2, padding_mode=padding),
             InstanceNorm(channels),
             nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding),
             InstanceNorm(channels),
         )
 

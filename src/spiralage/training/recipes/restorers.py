@@ -81,7 +81,7 @@ class SliceNetworkRecipe(Strict):
     blocks: int = Field(ge=1, le=16)
     discriminator_width: Width = formerly("discriminator_width", "critic_width", description="of whole pictures")
     slice_discriminator_width: Width = formerly(
-        "slice_discriminator_width", "slice_critic_width", description="of slices"
+        "slice_discriminator_width", "slice_critic_width", description="of bands over the seams"
     )
     residual: bool = Field(default=False, description="paint the difference to what was imagined; not in the paper")
 
@@ -89,10 +89,11 @@ class SliceNetworkRecipe(Strict):
 class SliceWeights(Strict):
     """Weights of SliceGAN's losses, the paper's by default."""
 
-    adversarial: Weight = Field(default=0.1, description="on whole pictures")
-    slice_adversarial: Weight = Field(default=0.1, description="on slices")
+    adversarial: Weight = Field(default=0.1, description="on whole pictures as they are painted")
+    local_adversarial: Weight = Field(default=0.1, description="on whole pictures, what is visible real")
+    slice_adversarial: Weight = Field(default=0.1, description="on bands over the seams, summed over the steps")
     l1: Weight = 10.0
-    hue_color: Weight = 10.0
+    color: Weight = formerly("color", "hue_color", default=10.0)
     style: Weight = 250.0
     perceptual: Weight = Field(default=0.0, description="on perceptual_features; 0 in the paper")
 
@@ -101,7 +102,7 @@ class SliceRecipe(TrainingRecipe):
     """A recipe of ``spiralage train slices``."""
 
     imagine: Name = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
-    features: Name = Field(description="vgg19, or the age recipe whose VGG tells styles")
+    features: Name = Field(description="vgg19, imagenet-vgg16, or the age recipe whose VGG tells styles")
     features_size: int | None = Field(
         default=None, ge=64, le=256, description="side of the pictures whose styles are compared, pixels; the frame's"
     )
@@ -109,6 +110,12 @@ class SliceRecipe(TrainingRecipe):
         default=None, description="the age recipe whose network compares pictures: an age-aware loss"
     )
     perceptual_size: int = Field(default=112, ge=64, le=256, description="side of what it is shown, pixels")
+    bands: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="of so many steps, drawn anew each time, are judged; all in the paper",
+    )
     network: SliceNetworkRecipe
     generator: Optimiser
     discriminator: Optimiser = formerly("discriminator", "critic")

@@ -12,36 +12,51 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spiralage.datasets.joined import JOIN, AnyCrops
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, RecipeError
 from spiralage.networks.features import Features, style_layers_of
 from spiralage.networks.restorers.discriminators import SliceDiscriminators
 from spiralage.networks.restorers.imagine import CropImaginer
 from spiralage.networks.restorers.slices import SliceGAN, StyleEncoder
 from spiralage.occlusion.window import Window, largest_window
-from spiralage.restoration.spiral import Step
 from spiralage.training.adversarial import Shown, Watch, no_watch, train_adversarially
 from spiralage.training.covers import draw_cover
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
 from spiralage.training.loop import Progress, channels_last, no_progress
-from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss, style_loss
+from spiralage.training.losses import (
+    adversarial_loss,
+    color_loss,
+    discrimination_loss,
+    inside_mean,
+    perceptual_loss,
+    style_loss,
+)
 from spiralage.training.recipes import SliceRecipe
 from spiralage.training.run import Run, fill, load_run
 from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.types import CROP_SIZE, Doubles, Mask
+
+LEAST = 32
+"""Pixels of the crop that a window from which a walk is learned has at least in either direction."""
+TRIES = 100
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a training step sees; one window for all its pictures, so that their slices have one shape.
+    """What a training step sees; one mask for all its pictures, so that their slices have one shape.
 
     Args:
         real: (N, 3, size, size) float in [0, 1].
-        imagined: the same with all that the window hides as ImagineGAN imagines it; what slices are painted from.
-        window: in the frame of that size.
+        imagined: the same with all that is hidden as ImagineGAN imagines it; what slices are painted from.
+        inside: (N, 1, size, size) bool, True where a pixel shows the photo alone and not what was put beyond it.
+        hidden: (1, 1, size, size) bool, True where a pixel shows something of what is hidden.
+        window: the largest that is visible, in the frame of that size.
     """
 
     real: Tensor
     imagined: Tensor
+    inside: Tensor
+    hidden: Tensor
     window: Window
 
     @property
@@ -51,29 +66,54 @@ class Batch:
 
     @property
     def given(self) -> Tensor:
-        """The whole pictures, 0 outside the window."""
-        given = torch.zeros_like(self.imagined)
-        given[(..., *self.window.slices)] = self.visible
-        return given
+        """The whole pictures, 0 where something is hidden."""
+        return torch.where(self.hidden, 0, self.real)
+
+    def real_beyond(self, picture: Tensor) -> Tensor:
+        """A picture, real beyond the photo: nothing is learned there."""
+        return torch.where(self.inside, picture, self.real)
+
+    def real_where_visible(self, picture: Tensor) -> Tensor:
+        """A picture, real where it is visible: as it is used."""
+        return torch.where(self.hidden, picture, self.real)
 
 
 def make_batch(shown: Shown, recipe: SliceRecipe, step: int, imaginer: CropImaginer, fabric: Fabric) -> Batch:
-    """A step's pictures, half of them mirrored, its window, and what is imagined around it.
+    """A step's pictures, half of them mirrored, its mask and window, and what is imagined around it.
 
-    All have one window, so an occluder is drawn on the first face for all of them.
+    All have one mask, so an occluder is drawn on the first face for all of them.
+
+    Raises:
+        RecipeError: the recipe's occluders leave no window to walk from.
     """
-    rng = np.random.default_rng((recipe.seed, step))
+    rng, size = np.random.default_rng((recipe.seed, step)), recipe.network.size
     shown = shown.mirrored(rng)
+    mask, window = draw_window(shown.landmarks[0], recipe, rng)
     crops = torch.from_numpy(shown.pictures).to(fabric.device)
-    mask, size = draw_cover(shown.landmarks[0], recipe.windows, rng).mask, recipe.network.size
-    window = largest_window(mask)
-    assert window is not None  # no occluder hides all
-    hidden = torch.from_numpy(mask.astype(np.uint8)).to(fabric.device)
+    hidden = torch.from_numpy(mask).to(fabric.device)
     noise = torch.from_numpy(rng.random((len(crops), 3, imaginer.size, imaginer.size), np.float32)).to(fabric.device)
     with torch.no_grad(), fabric.autocast():
-        imagined = imaginer(crops * (1 - hidden[:, :, None]), hidden.expand(len(crops), -1, -1), noise)
-        imagined = torch.where(hidden[:, :, None].bool(), imagined, crops)
-    return Batch(_in_frame(crops, size), _in_frame(imagined, size), window.in_frame(size))
+        covered = crops * ~hidden[:, :, None]
+        imagined = imaginer(covered, hidden.to(torch.uint8).expand(len(crops), -1, -1), noise)
+        imagined = torch.where(hidden[:, :, None], imagined, crops)
+    beyond = torch.from_numpy(~shown.inside).to(fabric.device)
+    return Batch(
+        _in_frame(crops, size),
+        _in_frame(imagined, size),
+        ~_any_in_frame(beyond, size),
+        _any_in_frame(hidden[None], size),
+        window.in_frame(size),
+    )
+
+
+def draw_window(landmarks: Doubles, recipe: SliceRecipe, rng: np.random.Generator) -> tuple[Mask, Window]:
+    """An occluder's mask on a face with these landmarks, and the largest window that it leaves; none is tiny."""
+    for _ in range(TRIES):
+        mask = draw_cover(landmarks, recipe.windows, rng).mask
+        window = largest_window(mask)
+        if window is not None and min(window.width, window.height) >= LEAST and mask.any():
+            return mask, window
+    raise RecipeError(f"{recipe.name}: its windows leave nothing to walk from, or hide nothing; choose other occluders")
 
 
 def _in_frame(crops: Tensor, size: int) -> Tensor:
@@ -82,32 +122,65 @@ def _in_frame(crops: Tensor, size: int) -> Tensor:
     return F.interpolate(pictures, size=(size, size), mode="area").contiguous(memory_format=torch.channels_last)
 
 
+def _any_in_frame(masks: Tensor, size: int) -> Tensor:
+    """(N, 256, 256) bool → (N, 1, size, size) bool, True where any of a pixel's crop pixels is."""
+    return F.max_pool2d(masks[:, None].float(), CROP_SIZE // size).bool()
+
+
 @dataclass(frozen=True)
 class Walked:
-    """A walk's outcome: the whole picture, and every slice with its step."""
+    """A walk's outcome.
+
+    Args:
+        picture: the whole, (N, 3, size, size) float in [0, 1].
+        bands: over the seams of those steps that are judged.
+        steps: how many there were.
+    """
 
     picture: Tensor
-    slices: tuple[tuple[Step, Tensor], ...]
+    bands: tuple[Window, ...]
+    steps: int
 
 
-def walk(gan: SliceGAN, batch: Batch) -> Walked:
-    """Walk the spiral from a batch's window."""
-    picture, slices = batch.visible, []
-    for step, strip, picture in gan.walk(batch.visible, batch.imagined, batch.window):  # noqa: B007  # the last one
-        slices.append((step, strip))
-    return Walked(picture, tuple(slices))
+def walk(gan: SliceGAN, batch: Batch, bands: int | None = None, rng: np.random.Generator | None = None) -> Walked:
+    """Walk the spiral from a batch's window.
+
+    Args:
+        gan: what walks.
+        batch: where it starts.
+        bands: so many of the steps are judged, drawn by ``rng``; all by default.
+        rng: needed where ``bands`` is given.
+    """
+    picture, seams = batch.visible, []
+    for step, _, picture in gan.walk(batch.visible, batch.imagined, batch.window):  # noqa: B007  # the last one
+        seams.append(step.band)
+    chosen = seams
+    if bands is not None and rng is not None and bands < len(seams):
+        chosen = [seams[i] for i in sorted(rng.choice(len(seams), bands, replace=False))]
+    return Walked(picture, tuple(chosen), len(seams))
 
 
 def discriminator_loss(discriminators: SliceDiscriminators, walked: Walked, batch: Batch) -> Tensor:
-    """How badly the discriminators tell real from generated, whole pictures and slices."""
-    whole = discrimination_loss(discriminators.of_pictures(torch.cat([batch.real, walked.picture.detach()])).float())
-    slices = []
-    for step, strip in walked.slices:
-        at = (..., *step.strip.slices)
-        both = torch.cat([batch.real[at], strip.detach()])
-        logits = discriminators.of_slice(both, torch.cat([batch.imagined[at]] * 2))
-        slices.append(discrimination_loss(logits.float()))
-    return whole + torch.stack(slices).mean()
+    """How badly the discriminators tell real from generated, whole pictures and bands over the seams."""
+    picture = batch.real_beyond(walked.picture.detach())
+    generated = [picture] if _only_window(batch) else [picture, batch.real_where_visible(picture)]
+    whole = discriminators.of_pictures(torch.cat([batch.real, *generated])).float()
+    real, *others = whole.chunk(1 + len(generated))
+    doubts = [adversarial_loss(real, real=True), *(adversarial_loss(other, real=False) for other in others)]
+    bands = [
+        discrimination_loss(discriminators.of_bands(torch.cat([_cut(batch.real, at), _cut(picture, at)])).float())
+        for at in walked.bands
+    ]
+    return (doubts[0] + torch.stack(doubts[1:]).mean()) / 2 + torch.stack(bands).mean() * walked.steps
+
+
+def _only_window(batch: Batch) -> bool:
+    """Whether the window is all that is visible: then the walk changes nothing that is."""
+    return int((~batch.hidden).sum()) <= batch.window.width * batch.window.height
+
+
+def _cut(picture: Tensor, at: Window) -> Tensor:
+    return picture[(..., *at.slices)]
 
 
 def slice_losses(
@@ -119,27 +192,26 @@ def slice_losses(
 ) -> dict[str, Tensor]:
     """The slice generator's losses, unweighted; a perceptual one if there is a network to compare pictures with.
 
-    L1 and hue-color are means over the margin: what is visible is equal anyway and would only thin them.
+    Pixels beyond the photo enter none of them.
     """
-    of_slices = [
-        discriminators.of_slice(strip, batch.imagined[(..., *step.strip.slices)]).float()
-        for step, strip in walked.slices
-    ]
-    picture, size = walked.picture.float(), batch.window.frame
-    margin = 1 - batch.window.width * batch.window.height / size**2
+    picture = batch.real_beyond(walked.picture)
+    plain = discriminators.of_pictures(picture).float()
+    local = plain if _only_window(batch) else discriminators.of_pictures(batch.real_where_visible(picture)).float()
+    bands = [adversarial_loss(discriminators.of_bands(_cut(picture, at)).float(), real=True) for at in walked.bands]
     with torch.no_grad():
         real_features = features(batch.real)
     losses = {
-        "adversarial": adversarial_loss(discriminators.of_pictures(walked.picture).float(), real=True),
-        "slice_adversarial": torch.stack([adversarial_loss(logits, real=True) for logits in of_slices]).mean(),
-        "l1": F.l1_loss(picture, batch.real) / margin,
-        "hue_color": hue_color_loss(picture, batch.real) / margin,
-        "style": style_loss(features(walked.picture), real_features),
+        "adversarial": adversarial_loss(plain, real=True),
+        "local_adversarial": adversarial_loss(local, real=True),
+        "slice_adversarial": torch.stack(bands).mean() * walked.steps,
+        "l1": inside_mean((picture.float() - batch.real).abs(), batch.inside),
+        "color": color_loss(picture.float(), batch.real, batch.inside),
+        "style": style_loss(features(picture), real_features, reduction="sum"),
     }
     if perceptual is not None:
         with torch.no_grad():
             seen = perceptual(batch.real)
-        losses["perceptual"] = perceptual_loss(perceptual(walked.picture), seen)
+        losses["perceptual"] = perceptual_loss(perceptual(picture), seen)
     return losses
 
 
@@ -180,7 +252,8 @@ def train_slices(
         return True
     torch.manual_seed(recipe.seed)
     imaginer = load_imaginer(runs / recipe.imagine)[1].requires_grad_(False).to(fabric.device)
-    features = channels_last(load_features(recipe.features, runs, recipe.features_size)).to(fabric.device)
+    features = channels_last(load_features(recipe.features, runs, recipe.features_size, layers="style"))
+    features = features.to(fabric.device)
     gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
     widths = recipe.network.discriminator_width, recipe.network.slice_discriminator_width
     discriminators = channels_last(SliceDiscriminators(*widths)).to(fabric.device)
@@ -189,7 +262,8 @@ def train_slices(
 
     def play(shown: Shown, step: int) -> _Round:
         batch = make_batch(shown, recipe, step, imaginer, fabric)
-        return _Round(walk(gan, batch), batch, discriminators, features, perceptual)
+        walked = walk(gan, batch, recipe.bands, np.random.default_rng((recipe.seed, step, 1)))
+        return _Round(walked, batch, discriminators, features, perceptual)
 
     facts = {"imagine": recipe.imagine, "features": recipe.features}
     return train_adversarially(recipe, crops, run, fabric, gan, discriminators, play, progress, facts, watch)
@@ -216,8 +290,8 @@ class _Round:
         return slice_losses(self.discriminators, self.walked, self.batch, self.features, self.perceptual)
 
     def made(self) -> tuple[Tensor, Tensor]:
-        given = self.batch.given
-        return self.walked.picture - given, self.batch.real - given
+        where = self.batch.hidden
+        return torch.where(where, self.walked.picture, 0), torch.where(where, self.batch.real, 0)
 
     def sample(self) -> Tensor:
         return torch.cat([self.batch.given, self.walked.picture, self.batch.real], dim=3)
@@ -245,7 +319,7 @@ def build_slice_gan(recipe: SliceRecipe, tensors: dict[str, Tensor]) -> SliceGAN
     Raises:
         CheckpointError: they are no SliceGAN's.
     """
-    prefix = "style.layers."
+    prefix = "context.vgg.layers."
     layers = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     if not layers:
         raise CheckpointError(f"{recipe.name}: its weights have no style encoder; train it again")
