@@ -76,7 +76,7 @@ def wrinkles(u: Floats, v: Floats, rng: np.random.Generator, *, across: float, a
     sampled = cv2.remap(heights, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     height = cv2.GaussianBlur(sampled, (7, 7), 1.2)
     slope = np.zeros_like(height)
-    slope[1:-1] = height[2:] - height[:-2]
+    slope[1:-1, 1:-1] = height[2:, 2:] - height[:-2, :-2]  # lit from a corner: folds of all directions show
     steepest = max(1e-3, float(np.abs(slope).max()))
     return cv2.resize(slope * np.float32(depth / steepest), (CROP_SIZE, CROP_SIZE))  # type: ignore[return-value]
 

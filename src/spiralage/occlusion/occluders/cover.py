@@ -89,14 +89,21 @@ def _shadow(mask: Pixels, strength: float, light: tuple[float, float]) -> Pixels
     return left
 
 
+_USUAL = np.array([1.14, 0.97, 0.89])
+"""The mean colour of a portrait in white light, as parts of its brightness."""
+_GREY = np.array([0.299, 0.587, 0.114])
+
+
 def in_its_light(picture: Pixels, crop: Pixels) -> Pixels:
-    """A ``Look``: as bright as the photo around it, and as colourful: grey on a grey photo."""
+    """A ``Look``: as bright as the photo around it, as colourful (grey on a grey photo), and with half of its cast."""
     sample = crop[24:232:8, 24:232:8].reshape(-1, 3).astype(np.float32)
     sample = sample[sample.any(axis=1)]  # beyond the photo's edge it is black
     if len(sample) == 0:
         return picture
-    gain = float(np.clip(sample.mean() / 120, 0.4, 1.2)) ** 0.7
+    mean = sample.mean(axis=0).astype(np.float64)
+    gain = float(np.clip(mean.mean() / 120, 0.4, 1.2)) ** 0.7
     colour = float(np.clip((np.ptp(sample, axis=1).mean() - 4) / 20, 0, 1))
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    lit: Pixels = cv2.addWeighted(picture, gain * colour, grey, gain * (1 - colour), 0)  # type: ignore[assignment]
-    return lit
+    cast = np.clip(mean / (mean.mean() * _USUAL), 0.5, 1.6) ** (0.5 * colour)
+    to_grey = np.tile(_GREY, (3, 1))
+    lit = cv2.transform(picture, gain * cast[:, None] * (colour * np.eye(3) + (1 - colour) * to_grey))
+    return lit.astype(np.uint8, copy=False)

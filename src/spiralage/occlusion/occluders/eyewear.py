@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from spiralage.occlusion.occluders.cloth import painted
@@ -81,12 +82,17 @@ def sunglasses(landmarks: Doubles, rng: np.random.Generator) -> Cover:
                 shine, np.stack([middle + frame.step(-0.2, slope), middle + frame.step(0.2, -slope)]), 0.1 * frame.unit
             )
         lens_light = lens_light + blurred(shine, 2) * np.float32(rng.uniform(0.5, 2))
-    picture = np.where(
-        (mount > 127)[..., None], painted(rim, light, rng, grain=1), painted(tint, lens_light, rng, grain=1.5)
-    )
+    glossy, dark = painted(rim, light, rng, grain=1), painted(tint, lens_light, rng, grain=1.5)
+    picture = _blend(dark, glossy, mount)
     clear = np.float32(1) - np.float32(rng.uniform(0, 0.16)) * (glass.astype(np.float32) / 255) * (mount < 128)
     cover = (np.maximum(mount, glass) * clear).astype(np.uint8)
     return soft_cover(picture, cover, shadow=rng.uniform(0.2, 0.45), light=falls, look=in_its_light)
+
+
+def _blend(below: Pixels, above: Pixels, coverage: Pixels) -> Pixels:
+    """One picture over another, as far as a canvas says."""
+    share = cv2.merge([coverage.astype(np.float32) / np.float32(255)] * 3)
+    return np.rint(below + share * (above.astype(np.float32) - below)).astype(np.uint8)
 
 
 def _frame(on: Pixels, frame: FaceFrame, lenses: list[Doubles], rim: float, temple: float) -> None:

@@ -39,7 +39,7 @@ def hand(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     light, falls = light_on(frame, rng)
     u, v = frame.coordinates()
     folds = wrinkles(u, v, rng, across=8, along=8, depth=0.05)
-    shade = light * (0.74 + 0.36 * blurred(rounded, 0.03 * frame.unit) + folds)
+    shade = light * (0.8 + 0.32 * blurred(rounded, 0.025 * frame.unit) + folds)
     shade = shade * (1 - np.clip(relief(creases, 1.5) * np.float32(0.22), -0.05, 0.22))
     picture = painted(SKIN, shade, rng, grain=2.5)
     spots = [
@@ -139,7 +139,7 @@ def _finger(place: _Hand, bones: Doubles, width: float, cover: Pixels, creases: 
     line(creases, outline, 1.6, 200)
     for share in (0.45, 0.78):
         i = int(share * (len(spine) - 1))
-        line(creases, np.stack([spine[i] + normal[i] * half[i] * 0.6, spine[i] - normal[i] * half[i] * 0.6]), 1, 110)
+        line(creases, np.stack([spine[i] + normal[i] * half[i] * 0.6, spine[i] - normal[i] * half[i] * 0.6]), 1, 70)
     nail = spine[-2] + np.stack(
         [
             np.cos(a) * half[-1] * 0.55 * normal[-1]
@@ -154,6 +154,6 @@ def _part(outline: Doubles, cover: Pixels, creases: Pixels, rounded: Pixels) -> 
     """A part of the hand: it covers what lies below it, and is brighter in its middle than at its edges, in place."""
     fill(cover, outline)
     fill(creases, outline, 0)
-    fill(rounded, outline, 120)
+    fill(rounded, outline, 150)
     middle = outline.mean(axis=0)
     fill(rounded, middle + 0.62 * (outline - middle), 255)

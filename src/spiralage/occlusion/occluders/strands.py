@@ -44,7 +44,7 @@ def hair(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     sheen = np.exp(-(((frame.coordinates()[1] + np.float32(rng.uniform(-0.2, 0.6))) * 3) ** 2)) * np.float32(
         rng.uniform(0, 0.4)
     )
-    picture = painted(pick(rng, HAIR), light * (1 + sheen + strength * fine), rng, grain=4)
+    picture = painted(pick(rng, HAIR, 5), light * (1 + sheen + strength * fine), rng, grain=4)
     return soft_cover(picture, cover, shadow=rng.uniform(0.25, 0.5), light=falls, look=in_its_light)
 
 
@@ -52,8 +52,8 @@ def _fringe(frame: FaceFrame, rng: np.random.Generator) -> list[Doubles]:
     """Locks from above the forehead to brows and eyes, as middle lines from root to tip."""
     length, sweep = rng.uniform(-0.15, 0.3), rng.uniform(-0.5, 0.5)
     locks = []
-    for u in np.linspace(-1.15, 1.15, int(rng.integers(9, 15))):
-        tip = length - 0.1 * u * u + rng.normal(0, 0.07)
+    for u in np.linspace(-1.15, 1.15, int(rng.integers(14, 24))):
+        tip = length - 0.1 * u * u + rng.normal(0, 0.09)
         end = u + sweep * 0.5 + rng.normal(0, 0.06)
         locks.append(np.stack([frame.at(u - sweep, -1.5), frame.at(u - 0.2 * sweep, -0.8), frame.at(end, tip)]))
     return locks
@@ -81,11 +81,11 @@ def _side(frame: FaceFrame, rng: np.random.Generator) -> list[Doubles]:
 def _lock(middle: Doubles, frame: FaceFrame, cover: Pixels, strands: Pixels, rng: np.random.Generator) -> None:
     """A lock that tapers to its tip, and the lines of single hairs in it, in place."""
     spine = smooth(middle, closed=False, steps=6)
-    width = frame.unit * rng.uniform(0.1, 0.2)
+    width = frame.unit * rng.uniform(0.08, 0.2)
     half = width * np.linspace(1, 0, len(spine)) ** 0.5
     across = frame.right
     fill(cover, np.concatenate([spine - half[:, None] * across, (spine + half[:, None] * across)[::-1]]))
-    for _ in range(6):
+    for _ in range(5):
         offset = rng.uniform(-0.9, 0.9)
         line(strands, spine + (offset * half)[:, None] * across, 1, int(rng.integers(100, 256)))
     stray = spine + (rng.uniform(-1.3, 1.3) * half + rng.normal(0, 1.5))[:, None] * across

@@ -78,13 +78,12 @@ def veil(landmarks: Doubles, rng: np.random.Generator) -> Cover:
     creases = canvas()
     if rng.random() < 2 / 3:
         _over_hair(cover, creases, frame, rng)
-    for start in rng.uniform(-1.2, 1.2, 9):  # from the nose they spread downwards
-        fold = np.stack([top + frame.step(0.5 * start, 0.35), frame.at(start, 1.2), frame.at(1.4 * start, 2.4)])
-        line(creases, smooth(fold, closed=False), rng.uniform(0.03, 0.07) * frame.unit, int(rng.integers(80, 256)))
     line(creases, hem + frame.step(0, 0.03), 2, 140)
     light, falls = light_on(frame, rng)
     u, v = frame.coordinates()
-    light = light * (1 + wrinkles(u + np.float32(0.2) * v, u, rng, across=5, along=0.5, depth=rng.uniform(0.08, 0.2)))
+    # From the nose the folds spread downwards.
+    spread = (u - np.float32(frame.middle)) / (np.float32(0.55) + np.float32(0.35) * np.maximum(v, 0))
+    light = light * (1 + wrinkles(v, spread, rng, across=rng.uniform(3, 6), along=0.4, depth=rng.uniform(0.15, 0.35)))
     shade = light * (1 + np.clip(relief(creases, 3.0) * np.float32(0.4), -0.4, 0.15))
     colour = pick(rng, [(22, 22, 26), (26, 26, 30), (40, 42, 60), (90, 84, 92), (225, 220, 212), (150, 130, 110)])
     picture = painted(colour, shade, rng, grain=rng.uniform(1.5, 3))
