@@ -73,3 +73,8 @@ def test_the_light_of_the_photo_is_taken_on() -> None:
 
 def test_a_photo_of_which_nothing_is_left_changes_no_colours() -> None:
     np.testing.assert_array_equal(in_its_light(RED, np.zeros_like(GREY)), RED)
+
+
+def test_less_than_half_covered_is_not_hidden(square: Pixels) -> None:
+    square[98:100, 60:120] = 60
+    assert not soft_cover(RED, square).mask[:100].any()
