@@ -17,9 +17,13 @@ from torch import Tensor
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
 from spiralage.distribution import MAX_AGE
+from spiralage.evaluation.perception import Perception
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import Backbone, BackboneName, CompactNet, make_backbone
+from spiralage.networks.backbones.blurred import BlurredAlexNet
+from spiralage.networks.features import Features
 from spiralage.networks.heads import HEADS, Head, make_head
+from spiralage.networks.lpips import Lpips
 from spiralage.networks.views import CentredSquare
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe
 from spiralage.training.tasks import age
@@ -206,3 +210,11 @@ class KillAt:
         self.losses.append(values)
         if step == self.step:
             raise Kill
+
+
+def small_perception() -> Perception:
+    """LPIPS that counts all channels alike, and activations, of one small AlexNet."""
+    torch.manual_seed(0)
+    network = BlurredAlexNet(4)
+    features = Features(network, 0.5, 0.25, layers="lpips")
+    return Perception(Lpips(features, [torch.ones(count) for count in (4, 12, 24, 16, 16)]), features)

@@ -15,7 +15,7 @@ from spiralage.networks.features import RELUS, Features, Layers
 from spiralage.networks.restorers.slices import statistics
 from spiralage.training import imagenet
 from spiralage.training.features import load_features
-from spiralage.training.imagenet import FOLDER, WEIGHTS, WHEEL, Weights, empty_network
+from spiralage.training.imagenet import FOLDER, WEIGHTS, WHEEL, Weights, empty_network, imagenet_lpips
 
 WIDTH = 4
 SLICES = {"imagenet-vgg16": (4, 10, 18, 26, 34), "imagenet-alexnet": (3, 7, 11, 13, 15)}
@@ -156,6 +156,31 @@ def test_the_published_weights_answer_as_their_own_code_does(name: str) -> None:
         pytest.skip(str(error))
     means = [float(answer.mean()) for answer in found(pattern())]
     assert means == pytest.approx(REAL[name], rel=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "expected"), [("imagenet-vgg16", 0.321487), ("imagenet-alexnet", 0.317214)])
+def test_the_published_lpips_is_what_its_own_code_says(name: str, expected: float) -> None:
+    try:
+        measure = imagenet_lpips(name)
+    except ModelFileError as error:
+        pytest.skip(str(error))
+    assert measure(pattern(), pattern().flip(1)).item() == pytest.approx(expected, rel=1e-3)  # colours swapped
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_lpips_weighs_squares_of_differences_of_directions(name: str, folder: Path) -> None:
+    tensors, a, b = published(name), torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)
+    found = load_features(name, folder, layers="lpips")
+    expected = torch.zeros(2)
+    for number, (one, other) in enumerate(zip(found(a), found(b), strict=True)):
+        squares = (nn.functional.normalize(one) - nn.functional.normalize(other)).square()
+        expected += (squares * tensors[f"lin{number}.model.1.weight"]).sum(dim=1).mean(dim=(1, 2))
+    measure = imagenet_lpips(name)
+    torch.testing.assert_close(measure(a, b), expected, rtol=1e-4, atol=1e-6)
+    assert measure(a, a).tolist() == [0, 0]
+    assert not any(p.requires_grad for p in measure.parameters())
 
 
 def test_missing_weights_are_told_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,11 +143,12 @@ def evaluate_restore(
     seed: Annotated[int, typer.Option(min=0, help="of the occluders")] = 0,
     threads: Threads = None,
 ) -> None:
-    """How near restored faces are to the originals: PSNR, SSIM, L1 and a Fréchet distance, restorer by restorer.
+    """How near restored faces are to the originals: PSNR, SSIM, L1, LPIPS and Fréchet distances, restorer by restorer.
 
     UTKFace's, AAF's and CelebA-HQ's test splits and all of FG-NET, as far as their crops are there.
     """
     need_train_extra()
+    from spiralage.evaluation.perception import load_perception
     from spiralage.evaluation.protocols import restoration
     from spiralage.files import check_writable
     from spiralage.training.restorers import RunRestorer
@@ -165,6 +166,7 @@ def evaluate_restore(
             restorers,
             features,
             runs,
+            perception=load_perception(note),
             occluders=list(map(_occluder, occluder or restoration.OCCLUDED_BY)),
             seed=seed,
             progress=update,

@@ -97,17 +97,17 @@ def psnr(squared: Doubles) -> Doubles:
 
 def ssim_map(a: Pixels, b: Pixels) -> Doubles:
     """Structural similarity around every pixel, the mean over colours: (N, height, width) float64."""
-    maps = ssim(_tensor(a), _tensor(b), SSIM_WINDOW, max_val=1.0, eps=0.0)
+    maps = ssim(as_tensor(a), as_tensor(b), SSIM_WINDOW, max_val=1.0, eps=0.0)
     return np.asarray(maps.mean(dim=1).numpy(), np.float64)
 
 
 @torch.no_grad()
 def activations(features: Features, pictures: Pixels) -> Floats:
     """What a feature network's last layer answers, the mean over places: (N, channels) float32."""
-    return np.asarray(features(_tensor(pictures))[-1].mean(dim=(2, 3)).numpy(), np.float32)
+    return np.asarray(features(as_tensor(pictures))[-1].mean(dim=(2, 3)).numpy(), np.float32)
 
 
-def _tensor(pictures: Pixels) -> torch.Tensor:
+def as_tensor(pictures: Pixels) -> torch.Tensor:
     """(N, height, width, 3) uint8 → (N, 3, height, width) float32 in [0, 1]."""
     channels_first = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
     return torch.from_numpy(channels_first).float() / LEVELS

@@ -193,9 +193,12 @@ class RestorationRow(Row):
         occluder: what hides.
         restorer: who filled the hidden pixels.
         psnr, psnr_hidden, ssim, ssim_hidden, l1, l1_hidden: see ``image_metrics.Nearness``; means over pictures.
+        lpips: see ``perception.Perception``; the mean over pictures. Empty where ImageNet's weights weren't there.
         feature_fid: the Fréchet distance between originals and restored pictures in the last layer of the project's
             own feature network, the mean over places. It is *not* the FID of the literature, which is Inception's, and
             its numbers are of another scale.
+        imagenet_fid: the same in the activations of a network that was trained on ImageNet, see
+            ``perception.Perception``; its scale is its own, too.
         inception_fid: the FID of the literature; empty in all rows measured here.
         visible_identical: the share of visible pixels that are the original's, bit for bit.
         images: how many pictures.
@@ -214,7 +217,9 @@ class RestorationRow(Row):
     ssim_hidden: float | None = None
     l1: float | None = None
     l1_hidden: float | None = None
+    lpips: float | None = None
     feature_fid: float | None = None
+    imagenet_fid: float | None = None
     inception_fid: float | None = None
     visible_identical: float | None = None
     images: int | None = None

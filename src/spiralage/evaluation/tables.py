@@ -69,16 +69,20 @@ taken the original's own border is put back.
   colours.
 - *L1*: mean absolute difference of values in [0, 1], lower is better.
 - *hidden*: the same over hidden pixels alone; else over the whole picture, visible pixels included.
+- *LPIPS*: how different pictures look, 0 is best (Zhang et al. 2018), in the activations of ImageNet's AlexNet; the
+  shift-tolerant variant (Ghildyal and Liu 2022), whose scale differs from that of the LPIPS in papers.
 - *feature FID*: Fréchet distance between originals and restored pictures in the last layer of an age network of the
   project's own, which no restorer was trained with; lower is better. It is **not** the FID of the literature, which
   takes an Inception network: neither scale nor order need agree with it. It falls with the number of pictures: compare
   rows with the same number.
+- *ImageNet FID*: the same in the activations of ImageNet's VGG16, blurred strides, @@@. Another scale again.
+  This and LPIPS are empty where these weights weren't there.
 - *Inception FID*: the FID of the literature; not measured here.
 - *visible kept*: the share of visible pixels that are bit for bit the original's.
 
-| data | hidden by | filled by | PSNR | hidden | SSIM | hidden | L1 | hidden | feature FID | Inception FID \
-| visible kept | images |
-|---|---|---|{"---:|" * 10}
+| data | hidden by | filled by | PSNR | hidden | SSIM | hidden | L1 | hidden | LPIPS | feature FID \
+| ImageNet FID | Inception FID | visible kept | images |
+|---|---|---|{"---:|" * 12}
 """
 
 NOTE = """*CelebA-HQ (published)*: SpiralNet, Guo et al. 2020 (ECCV), 256×256 pixels from a window of 128×128. It is
@@ -105,8 +109,8 @@ PRINTED = MappingProxyType(
     {
         **dict.fromkeys(("data", "occluder", "restorer"), ""),
         **dict.fromkeys(("psnr", "psnr_hidden"), ".2f"),
-        **dict.fromkeys(("ssim", "ssim_hidden", "l1", "l1_hidden"), ".4f"),
-        "feature_fid": ".4g",
+        **dict.fromkeys(("ssim", "ssim_hidden", "l1", "l1_hidden", "lpips"), ".4f"),
+        **dict.fromkeys(("feature_fid", "imagenet_fid"), ".4g"),
         "inception_fid": ".2f",
         "visible_identical": "",
         "images": "",

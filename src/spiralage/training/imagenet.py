@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spiralage.errors import ModelFileError
 from spiralage.networks.backbones.blurred import BlurredAlexNet, blurred_vgg16
 from spiralage.networks.features import Features, Layers
+from spiralage.networks.lpips import Lpips
 
 WHEEL = "stlpips_pytorch-0.0.2-py3-none-any.whl"
 REQUIREMENT = "stlpips-pytorch==0.0.2"
@@ -64,7 +65,28 @@ def imagenet_features(
     Raises:
         ModelFileError: its file can't be found, or isn't the one that was published.
     """
+    return _features(name, published_tensors(name), size, layers, deepest)
+
+
+def imagenet_lpips(name: str = "imagenet-alexnet", size: int | None = None) -> Lpips:
+    """LPIPS in the activations of a network that was trained on ImageNet, with the published heads.
+
+    It is the shift-tolerant variant: small shifts count less, and its numbers are of another scale than those of
+    the AlexNet that papers usually give.
+
+    Args:
+        name: "imagenet-alexnet" or "imagenet-vgg16".
+        size: see ``Features``.
+
+    Raises:
+        ModelFileError: as for ``imagenet_features``.
+    """
     tensors = published_tensors(name)
+    heads = [tensors[f"lin{number}.model.1.weight"] for number in range(5)]
+    return Lpips(_features(name, tensors, size, "lpips", None), heads)
+
+
+def _features(name: str, tensors: dict[str, Tensor], size: int | None, layers: Layers, deepest: int | None) -> Features:
     with torch.device("meta"):  # numbers that are replaced at once need no drawing
         network = empty_network(name, width=len(tensors["net.slice1.0.weight"]))
     weights = {key.split(".", 2)[2]: t for key, t in tensors.items() if key.startswith("net.")}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from people import write_people
 from result_rows import RESTORED
-from synthetic import FLOAT32, age_recipe, drawn_crop, use_tiny_backbones, write_crops, write_shard
+from synthetic import FLOAT32, age_recipe, drawn_crop, small_perception, use_tiny_backbones, write_crops, write_shard
 
 from spiralage import weights
 from spiralage.cli import main
@@ -17,7 +17,8 @@ from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import CheckpointError, DatasetError
-from spiralage.evaluation.image_metrics import MOST_PSNR
+from spiralage.evaluation import perception
+from spiralage.evaluation.image_metrics import MOST_PSNR, frechet_distance
 from spiralage.evaluation.protocols import restoration
 from spiralage.evaluation.protocols.restoration import (
     OCCLUDED_BY,
@@ -69,6 +70,7 @@ def few(folder: Path) -> Faces:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restoration, "BATCH", 2)
+    monkeypatch.setattr(perception, "load_perception", lambda tell: None)  # large, and only on some machines
 
 
 class Knowing:
@@ -131,6 +133,24 @@ def test_who_leaves_it_blank_is_measured_by_hand(folder: Path, few: Faces) -> No
     assert blank.feature_fid is not None
     assert perfect.feature_fid is not None
     assert blank.feature_fid > perfect.feature_fid + 1e-3
+
+
+def test_imagenets_networks_are_asked_where_they_are_there(folder: Path, few: Faces) -> None:
+    (without,) = evaluate_restore([few], [Blank()], FEATURES, folder / "runs", occluders=["paper"])
+    assert (without.lpips, without.imagenet_fid) == (None, None)
+    seeing = small_perception()
+    perfect, blank = evaluate_restore(
+        [few], [knowing(few), Blank()], FEATURES, folder / "runs", perception=seeing, occluders=["paper"]
+    )
+    assert perfect.lpips == 0
+    assert perfect.imagenet_fid == pytest.approx(0, abs=1e-4)
+    hidden = masks_of("paper", few.crops.full_landmarks(few.indices), few.indices, 0)
+    originals = few.crops.take(few.indices)
+    restored = np.where(hidden[..., None], 0, originals).astype(np.uint8)
+    assert blank.lpips == pytest.approx(seeing.lpips(restored, originals).mean(), rel=1e-3)
+    distance = frechet_distance(seeing.activations(originals), seeing.activations(restored))
+    assert blank.imagenet_fid == pytest.approx(distance, rel=1e-2)
+    assert blank.feature_fid == pytest.approx(without.feature_fid)
 
 
 def test_a_way_that_spoils_what_is_visible_is_found_out(

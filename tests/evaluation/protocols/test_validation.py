@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from synthetic import age_network, drawn_crop, write_shard
+from synthetic import age_network, drawn_crop, small_perception, write_shard
 
 from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row, Split
@@ -85,6 +86,15 @@ def test_a_perfect_restorer_is_perfect_and_one_that_leaves_it_blank_is_not(valid
     blank = validator(Blank(), 20, 2.0)
     assert blank.psnr < 25
     assert blank.feature_fid > perfect.feature_fid + 1e-3
+
+
+def test_lpips_is_measured_where_imagenets_networks_are_there(validator: Validator) -> None:
+    assert validator(Blank(), 10, 1.0).lpips is None
+    seeing = replace(validator, perception=small_perception())
+    assert seeing(Knowing(validator.faces), 10, 1.0).lpips == 0
+    blank = seeing(Blank(), 20, 2.0).lpips
+    assert blank is not None
+    assert blank > 1e-3
 
 
 def test_a_row_takes_the_place_of_steps_that_are_done_again(validator: Validator) -> None:

@@ -17,6 +17,7 @@ from spiralage.datasets.manifest import Split
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.image_metrics import Nearness, activations, frechet_distance, nearness
+from spiralage.evaluation.perception import Perception
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
 from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
@@ -149,6 +150,7 @@ def evaluate_restore(
     features: str,
     runs: Path,
     *,
+    perception: Perception | None = None,
     occluders: Sequence[OccluderName] = OCCLUDED_BY,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
@@ -161,6 +163,7 @@ def evaluate_restore(
         restorers: who fills.
         features: the feature network, as recipes name it.
         runs: the folder with its run.
+        perception: ImageNet's networks; without them lpips and imagenet_fid stay empty.
         occluders: what hides.
         seed: of the occluders.
         progress: told (pictures done, pictures in all); the originals' activations count as pictures.
@@ -171,7 +174,7 @@ def evaluate_restore(
     """
     total = sum(len(faces.indices) for faces in sets) * (1 + len(occluders) * len(restorers))
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
-    bench = _Bench(load_features(features, runs, FEATURES_SIZE), seed, _Counter(progress, total))
+    bench = _Bench(load_features(features, runs, FEATURES_SIZE), perception, seed, _Counter(progress, total))
     rows = []
     for faces in sets:
         originals = bench.original_activations(faces)
@@ -206,22 +209,29 @@ class _Counter:
 @dataclass
 class _Bench:
     features: Features
+    perception: Perception | None
     seed: int
     counter: _Counter
     filling: float = 0.0
     """Seconds of processor time that restorers took."""
 
-    def original_activations(self, faces: Faces) -> Floats:
-        """(N, channels) float32."""
+    def original_activations(self, faces: Faces) -> tuple[Floats, ...]:
+        """(N, channels) float32, of each network in which sets are compared."""
         found = []
         for _, pictures in faces.batches():
-            found.append(activations(self.features, pictures))
+            found.append(self._activations(pictures))
             self.counter.add(len(pictures))
-        return np.concatenate(found)
+        return _joined(found)
 
-    def measure(self, faces: Faces, occluder: OccluderName, restorer: Restorer, originals: Floats) -> dict[str, Any]:
+    def _activations(self, pictures: Pixels) -> tuple[Floats, ...]:
+        own = activations(self.features, pictures)
+        return (own,) if self.perception is None else (own, self.perception.activations(pictures))
+
+    def measure(
+        self, faces: Faces, occluder: OccluderName, restorer: Restorer, originals: tuple[Floats, ...]
+    ) -> dict[str, Any]:
         """A row's numbers."""
-        parts, found = [], []
+        parts, found, lpips = [], [], []
         for indices, pictures in faces.batches():
             inside = faces.crops.inside(indices)
             masks = masks_of(occluder, faces.crops.full_landmarks(indices), indices, self.seed) | ~inside
@@ -229,11 +239,18 @@ class _Bench:
             restored = restore_photos(restorer, pictures, masks, inside)
             self.filling += process_time() - start
             parts.append(nearness(restored, pictures, masks, inside))
-            found.append(activations(self.features, restored))
+            found.append(self._activations(restored))
+            if self.perception is not None:
+                lpips.append(self.perception.lpips(restored, pictures))
             self.counter.add(len(pictures))
-        distance = frechet_distance(originals, np.concatenate(found))
-        images = len(faces.indices)
-        return {**mean_nearness(parts), "feature_fid": distance, "images": images}
+        names = ("feature_fid", "imagenet_fid")
+        distances = {name: frechet_distance(a, b) for name, a, b in zip(names, originals, _joined(found), strict=False)}
+        seen = {"lpips": float(np.concatenate(lpips).mean())} if lpips else {}
+        return {**mean_nearness(parts), **seen, **distances, "images": len(faces.indices)}
+
+
+def _joined(batches: Sequence[tuple[Floats, ...]]) -> tuple[Floats, ...]:
+    return tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
 
 
 def mean_nearness(parts: Sequence[Nearness]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from spiralage.datasets.crops import Crops
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.image_metrics import activations, frechet_distance, nearness
+from spiralage.evaluation.perception import Perception
 from spiralage.evaluation.protocols.restoration import mean_nearness, restore_photos, spread
 from spiralage.evaluation.results import Origin, ValidationRow, read_rows, write_rows
 from spiralage.networks.features import Features
@@ -106,6 +107,7 @@ class Validator:
         recipe: what is trained.
         folder: the run's; gets ``validation.csv``.
         device: where the training computes, "cpu" or "cuda"; for the row.
+        perception: ImageNet's networks; without them a row has no LPIPS.
     """
 
     faces: ValidationFaces
@@ -114,6 +116,7 @@ class Validator:
     recipe: str
     folder: Path
     device: str = "cpu"
+    perception: Perception | None = None
     origin: Origin = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,10 +140,12 @@ class Validator:
             InputError: the table is damaged.
             OutputError: it can't be written.
         """
-        parts, found = [], []
+        parts, found, lpips = [], [], []
         for pictures, masks, inside in self.faces.batches():
             restored = restore_photos(restorer, pictures, masks, inside)
             parts.append(nearness(restored, pictures, masks, inside))
+            if self.perception is not None:
+                lpips.append(self.perception.lpips(restored, pictures))
             found.append(activations(self.features, restored))
         means = mean_nearness(parts)
         row = ValidationRow(
@@ -149,6 +154,7 @@ class Validator:
             minutes=round(minutes, 1),
             psnr=means["psnr"],
             ssim=means["ssim"],
+            lpips=float(np.concatenate(lpips).mean()) if lpips else None,
             feature_fid=frechet_distance(self._originals, np.concatenate(found)),
             images=len(self.faces.pictures),
             features=self.features_name,
