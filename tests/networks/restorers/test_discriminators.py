@@ -8,7 +8,7 @@ from torch import nn
 
 from spiralage.networks.restorers.discriminators import DenseDiscriminator, PatchDiscriminator
 from spiralage.networks.restorers.imagine import ImagineGenerator
-from spiralage.networks.restorers.projected import ProjectedDiscriminator
+from spiralage.networks.restorers.projected import ProjectedDiscriminator, reference_pictures
 from spiralage.training.losses import adversarial_loss
 
 
@@ -96,8 +96,8 @@ def test_the_dense_discriminator_learns_to_tell_noise_from_flat_pictures() -> No
 
 def test_projected_heads_see_every_layer_and_what_is_visible() -> None:
     torch.manual_seed(0)
-    discriminator = ProjectedDiscriminator(((8, 32), (16, 16)), 8).eval()
     layers = [torch.randn(1, 8, 32, 32), torch.randn(1, 16, 16, 16)]
+    discriminator = ProjectedDiscriminator(layers, 8).eval()
     visible = torch.rand(1, 3, 64, 64)
     logits = discriminator(layers, visible)
     for other in ([layers[0] + 1, layers[1]], [layers[0], layers[1] + 1]):
@@ -105,3 +105,20 @@ def test_projected_heads_see_every_layer_and_what_is_visible() -> None:
         assert changed.tolist() == [other[0] is not layers[0], other[1] is not layers[1]]
     assert not torch.allclose(discriminator(layers, 1 - visible), logits, atol=1e-4)
     assert not any(mixer.weight.requires_grad for mixer in discriminator.mixers)
+
+
+def test_layers_are_mixed_to_one_size_however_small_they_are() -> None:
+    torch.manual_seed(0)
+    layers = [0.01 * torch.rand(2, 8, 32, 32), 30 + 5 * torch.rand(2, 16, 16, 16)]
+    discriminator = ProjectedDiscriminator(layers, 32)
+    for mixer, layer in zip(discriminator.mixers, layers, strict=True):
+        mixed = mixer(layer)
+        assert (mixed - mixed.mean(dim=(0, 2, 3), keepdim=True)).std().item() == pytest.approx(1, abs=0.25)
+
+
+def test_reference_pictures_are_always_the_same_and_smoother_than_noise() -> None:
+    pictures = reference_pictures(64)
+    assert torch.equal(pictures, reference_pictures(64))
+    assert pictures.shape == (2, 3, 64, 64)
+    assert 0 <= pictures.min() < 0.1 < 0.9 < pictures.max() <= 1
+    assert pictures.diff(dim=3).std() < 0.6 * pictures.std()  # of noise that no neighbours share it is 1.41

@@ -19,24 +19,23 @@ class ProjectedDiscriminator(nn.Module):
     Each layer's activations are mixed by a fixed random 1×1 convolution, so that a head can't rest on a few channels,
     and judged by a head of its own: convolutions with spectral norm to a map of logits.
 
+    Layers differ in size a hundredfold, and many are far smaller than the visible picture beside them; spectral norm
+    lets no head make up for that. So the mixing divides every layer by its standard deviation.
+
     Args:
-        layers: channels and side of each layer's activations, finest first.
+        known: the feature network's activations for ``reference_pictures``, finest first.
         width: channels of the heads' first convolutions; the mixed activations have twice as many.
 
     Example:
-        >>> layers = [torch.zeros(2, 8, 32, 32), torch.zeros(2, 16, 16, 16)]
-        >>> ProjectedDiscriminator(((8, 32), (16, 16)), 8)(layers, torch.zeros(2, 3, 64, 64)).shape
+        >>> layers = [torch.rand(2, 8, 32, 32), torch.rand(2, 16, 16, 16)]
+        >>> ProjectedDiscriminator(layers, 8)(layers, torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 512])
     """
 
-    def __init__(self, layers: Sequence[tuple[int, int]], width: int = 32) -> None:
+    def __init__(self, known: Sequence[Tensor], width: int = 32) -> None:
         super().__init__()
-        self.mixers = nn.ModuleList(
-            nn.Conv2d(count, 2 * width, 1, bias=False).requires_grad_(False) for count, _ in layers
-        )
-        for mixer in self.mixers:
-            nn.init.kaiming_normal_(mixer.weight, nonlinearity="linear")  # type: ignore[arg-type]
-        self.heads = nn.ModuleList(_Head(2 * width + 3, width, side) for _, side in layers)
+        self.mixers = nn.ModuleList(_mixer(layer, 2 * width) for layer in known)
+        self.heads = nn.ModuleList(_Head(2 * width + 3, width, layer.shape[3]) for layer in known)
 
     def forward(self, activations: Sequence[Tensor], visible: Tensor) -> Tensor:
         """Activations (N, C, H, W), and what is visible of the pictures, (N, 3, S, S) float in [0, 1] → (N, K) logits.
@@ -48,6 +47,27 @@ class ProjectedDiscriminator(nn.Module):
             seen = F.interpolate(visible * 2 - 1, size=layer.shape[2:], mode="area")
             maps.append(head(torch.cat([mixer(layer), seen.to(layer.dtype)], dim=1)).flatten(1))
         return torch.cat(maps, dim=1)
+
+
+def reference_pictures(size: int) -> Tensor:
+    """Always the same pictures whose amplitudes fall with frequency as those of photos do: (2, 3, size, size) float.
+
+    Values in [0, 1]. The activations of ImageNet's networks are about as large for them as for faces.
+    """
+    generator = torch.Generator().manual_seed(0)
+    frequency = (torch.fft.fftfreq(size)[:, None].square() + torch.fft.rfftfreq(size).square()).sqrt()
+    grey, colour = (torch.randn(2, channels, size, size, generator=generator) for channels in (1, 3))
+    noise = torch.fft.irfft2(torch.fft.rfft2(grey + 0.2 * colour) / frequency.clamp(min=1 / size) ** 1.25)
+    pictures: Tensor = (0.5 + 0.25 * noise / noise.std()).clamp(0, 1)
+    return pictures
+
+
+def _mixer(known: Tensor, width: int) -> nn.Conv2d:
+    """A random 1×1 convolution that never learns: standardised activations → as large ones."""
+    mixer = nn.Conv2d(known.shape[1], width, 1, bias=False).requires_grad_(False)
+    nn.init.kaiming_normal_(mixer.weight, nonlinearity="linear")
+    mixer.weight /= (known - known.mean(dim=(0, 2, 3), keepdim=True)).std().cpu()
+    return mixer
 
 
 class _Head(nn.Sequential):

@@ -16,7 +16,7 @@ from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
-from spiralage.networks.restorers.projected import ProjectedDiscriminator
+from spiralage.networks.restorers.projected import ProjectedDiscriminator, reference_pictures
 from spiralage.training.adversarial import Shown, Watch, no_watch, train_adversarially
 from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
@@ -97,10 +97,9 @@ def make_discriminator(recipe: ImagineRecipe, features: Features) -> PatchDiscri
     width = recipe.network.discriminator_width
     if recipe.network.discriminator == "patch":
         return PatchDiscriminator(width)
-    picture = torch.zeros(1, 3, recipe.network.size, recipe.network.size, device=features.mean.device)
     with torch.no_grad():
-        layers = [(layer.shape[1], layer.shape[3]) for layer in features(picture)[JUDGED]]
-    return ProjectedDiscriminator(layers, width)
+        known = features(reference_pictures(recipe.network.size).to(features.mean.device))
+    return ProjectedDiscriminator(known[JUDGED], width)
 
 
 JUDGED = slice(-3, None)
