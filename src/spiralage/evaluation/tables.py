@@ -75,9 +75,8 @@ taken the original's own border is put back.
   project's own, which no restorer was trained with; lower is better. It is **not** the FID of the literature, which
   takes an Inception network: neither scale nor order need agree with it. It falls with the number of pictures: compare
   rows with the same number.
-- *ImageNet FID*: the same in the activations of ImageNet's VGG16, blurred strides: its last
-  activation, relu5_3, of pictures at 128 pixels, the mean over places. Another scale again.
-  This and LPIPS are empty where these weights weren't there.
+- *ImageNet FID*: the same in ImageNet's VGG16 with blurred strides: its last activation, relu5_3, for pictures of 128
+  pixels, the mean over places. Another scale again. This and LPIPS are empty where those weights weren't there.
 - *Inception FID*: the FID of the literature; not measured here.
 - *visible kept*: the share of visible pixels that are bit for bit the original's.
 
