@@ -89,6 +89,16 @@ def test_another_networks_recipe_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_recipe_that_looks_at_mirror_images_is_another_use(tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    text = (RECIPES / "best.toml").read_text(encoding="utf-8")
+    mirror = "false" if "mirror = true" in text else "true"
+    text = text.replace("mirror = true\n", "").replace("[network]\n", f"[network]\nmirror = {mirror}\n")
+    (tmp_path / "recipes" / "best.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"best\.toml: not this network's recipe \(mirror\)"):
+        import_weights("best", tmp_path / "recipes", tmp_path / "run")
+
+
 def test_without_its_recipe_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="can't be read"):
         import_weights("imagine", tmp_path, tmp_path / "run")

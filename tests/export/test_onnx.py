@@ -33,6 +33,7 @@ from spiralage.export.onnx import (
     check_same,
     export_run,
     imagine_onnx,
+    is_mirrored,
     torch_weights,
 )
 from spiralage.networks.age import AgeNetwork
@@ -98,6 +99,21 @@ def test_compact_answers_the_same_in_onnx(crop: int, pool: int) -> None:
     means = expected_age(network(torch.from_numpy(crops(3))).detach().numpy())
     assert np.ptp(means) > 0.1  # else agreeing would say little
     assert_same_ages(age_onnx(network), network)
+
+
+@torch.no_grad()
+def test_mirror_images_are_looked_at_inside_the_file() -> None:
+    torch.manual_seed(0)
+    plain = lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=224, pool=7))
+    mirrored = AgeNetwork(plain.views, plain.backbone, plain.head, mirror=True).eval()
+    one, other = plain(torch.from_numpy(crops(3))), plain(torch.from_numpy(crops(3)[:, :, ::-1].copy()))
+    assert (one - other).abs().max() > 1e-4
+    data = age_onnx(mirrored)
+    found = Session(data, threads=1).run(crops=crops(3))
+    np.testing.assert_allclose(found, (one + other).numpy() / 2, atol=1e-5)
+    assert is_mirrored(data)
+    assert not is_mirrored(age_onnx(plain))
+    assert age_weights(data).keys() == age_weights(age_onnx(plain)).keys()
 
 
 def test_alexnet_answers_the_same_in_onnx() -> None:

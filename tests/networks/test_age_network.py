@@ -93,3 +93,13 @@ def test_a_copy_reads_old_names_too() -> None:
     variant.load_state_dict(as_before(network.state_dict(), "compact"))
     assert isinstance(variant.backbone, CompactNet)
     assert torch.equal(variant.backbone.norm.weight, network.state_dict()["backbone.norm.weight"])
+
+
+@torch.no_grad()
+def test_a_mirrored_network_answers_with_the_mean_over_both() -> None:
+    plain, crops = network_of("compact"), torch.randint(0, 256, (3, 256, 256, 3), dtype=torch.uint8)
+    mirrored = AgeNetwork(plain.views, plain.backbone, plain.head, mirror=True).eval()
+    one, other = plain(crops), plain(crops.flip(2))
+    assert (one - other).abs().max() > 1e-6
+    torch.testing.assert_close(mirrored(crops), (one + other) / 2)
+    torch.testing.assert_close(mirrored(crops.flip(2)), mirrored(crops))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spiralage import weights
 from spiralage.errors import CheckpointError, ModelFileError
-from spiralage.export.onnx import age_weights, torch_weights
+from spiralage.export.onnx import age_weights, is_mirrored, torch_weights
 from spiralage.files import write_text
 from spiralage.training.checkpoint import save_tensors
 from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, load_recipe
@@ -59,6 +59,8 @@ def _rebuild(
     """The recipe of shipped files, and its network with their weights."""
     if entry.kind == "age":
         age = load_recipe(path, AgeRecipe)
+        if age.network.mirror != is_mirrored(data[0]):
+            raise ModelFileError(f"{path}: not this network's recipe (mirror); give the one it was exported with")
         return age, _filled(build_age_network(age), age_weights(data[0]), path)
     if entry.kind == "imagine":
         imagine = load_recipe(path, ImagineRecipe)

@@ -31,9 +31,22 @@ from spiralage.training.tasks.slices import load_slice_gan
 LICENCE = "non-commercial research (as the data)"
 
 
+MIRROR = "mirror"
+"""The metadata of a file that looks at mirror images too."""
+
+
+def is_mirrored(data: bytes) -> bool:
+    """Whether an exported age network looks at mirror images too."""
+    return any(prop.key == MIRROR for prop in onnx.load_model_from_string(data).metadata_props)
+
+
 def age_onnx(network: AgeNetwork) -> bytes:
-    """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32."""
-    return _to_onnx(network, {"crops": _noise_crops()}, ["probabilities"])
+    """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32.
+
+    One that answers with the mean over a crop and its mirror image does so inside the file, which says it.
+    """
+    metadata = {MIRROR: "true"} if network.mirror else {}
+    return _to_onnx(network, {"crops": _noise_crops()}, ["probabilities"], metadata=metadata)
 
 
 def _noise_crops() -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from spiralage.errors import RecipeError
@@ -23,13 +24,15 @@ class AgeNetwork(nn.Module):
         views: what of the crops it sees: (N, 256, 256, 3) uint8 → pictures in [0, 1].
         backbone: what the views show, normalised → (N, width) features.
         head: features → probabilities, and the loss.
+        mirror: answer with the mean of the probabilities for a crop and for its mirror image, for twice the work.
     """
 
     MEAN, STD = 0.5, 0.25
     """Of pictures in [0, 1]; the backbone sees them with mean about 0 and standard deviation about 1."""
 
-    def __init__(self, views: CentredSquare, backbone: Backbone, head: Head) -> None:
+    def __init__(self, views: CentredSquare, backbone: Backbone, head: Head, *, mirror: bool = False) -> None:
         super().__init__()
+        self.mirror = mirror
         self.views, self.backbone, self.head = views, backbone, head
         self.register_load_state_dict_pre_hook(_rename)  # type: ignore[no-untyped-call]
 
@@ -61,7 +64,12 @@ class AgeNetwork(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         """(N, 256, 256, 3) uint8 RGB → P(age = j) for j = 0…100, (N, 101) float32."""
-        return self.head.probabilities(self.features(self.views(crops)))
+        pictures = self.views(crops)
+        if self.mirror:
+            both = torch.cat([pictures, pictures.flip(3)])
+            answers = self.head.probabilities(self.features(both))  # (2N, 101)
+            return answers.reshape(2, -1, answers.shape[1]).mean(dim=0)
+        return self.head.probabilities(self.features(pictures))
 
     def split(self, freeze: int) -> tuple[nn.Module, Tail]:
         """The first layers of the backbone, and all that comes after them; they share this network's weights.

@@ -66,7 +66,7 @@ class Run:
 
     def __post_init__(self) -> None:
         path = self.folder / "recipe.json"
-        if path.exists() and self._recipe_in(path) != self.recipe:
+        if path.exists() and not self.recipe.trains_as(self._recipe_in(path)):
             raise CheckpointError(f"{self.folder} holds a run of another recipe; choose another run folder")
         if self.writes:
             write_text(path, self.recipe.model_dump_json(indent=2) + "\n")
@@ -87,8 +87,17 @@ class Run:
         return is_finished(self.folder)
 
     def check_finished(self, facts: Mapping[str, Any]) -> None:
-        """Refuse a finished run of other facts; raises CheckpointError."""
+        """Refuse a finished run of other facts; raises CheckpointError.
+
+        Where the recipe now says otherwise how the network is used, the weights' file comes to say so.
+        """
         check_facts(self._record, read_record(self.folder), facts)
+        if not self.writes:
+            return
+        said, tensors = load_run(self.folder, type(self.recipe))
+        if said != self.recipe:
+            meta = load_tensors(self.folder / WEIGHTS)[1] | {"recipe": self.recipe.model_dump(mode="json")}
+            save_tensors(self.folder / WEIGHTS, tensors, meta)
 
     @property
     def _record(self) -> Path:

@@ -31,7 +31,7 @@ from spiralage.training.recipes import Teaching
 from spiralage.training.run import WEIGHTS, read_record
 
 ANSWERS = "teaching.safetensors"
-BATCH = 64
+BATCH = 32
 SAVE_EVERY = 2048
 """Crops between two writings of the answers."""
 
@@ -105,6 +105,7 @@ def write_answers(
         train, key = crops.indices("train"), _key(weights_sha256, crops)
         kept = _read(path, key)
         teacher = channels_last(teacher).to(fabric.device)
+        teacher.mirror = True
         for start in range(len(kept), len(train), SAVE_EVERY):
             new = []
             for first in range(start, min(start + SAVE_EVERY, len(train)), BATCH):
@@ -129,8 +130,8 @@ def read_answers(path: Path, settings: Teaching, weights_sha256: str, crops: Any
 def _answers(teacher: AgeNetwork, crops: AnyCrops, chosen: Indices, fabric: Fabric) -> Tensor:
     faces = torch.from_numpy(crops.take(chosen)).to(fabric.device)
     with fabric.autocast():
-        both: list[Tensor] = [teacher(some) for some in (faces, faces.flip(2))]
-    return torch.stack(both).mean(dim=0).half().cpu()
+        answers: Tensor = teacher(faces)
+    return answers.half().cpu()
 
 
 def _key(weights_sha256: str, crops: AnyCrops) -> dict[str, str]:

@@ -255,6 +255,22 @@ def test_a_finished_run_is_left_alone(crops: Crops, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_a_finished_run_may_come_to_look_at_mirror_images(crops: Crops, tmp_path: Path) -> None:
+    plain = age_recipe(epochs=0.25)
+    mirrored = plain.model_copy(update={"network": plain.network.model_copy(update={"mirror": True})})
+    train(crops, tmp_path, plain)
+    before, record = weights(tmp_path), (tmp_path / "run.json").read_bytes()
+    calls = KillAt(1)
+    assert train(crops, tmp_path, mirrored, progress=calls)
+    assert calls.steps == []
+    recipe, network = load_age_network(tmp_path)
+    assert recipe == mirrored
+    assert network.mirror
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights(tmp_path).items())
+    assert (tmp_path / "run.json").read_bytes() == record
+    assert load_tensors(tmp_path / WEIGHTS)[1]["steps"] == 1
+
+
 def test_fewer_pictures_than_a_batch_are_told(crops: Crops, tmp_path: Path) -> None:
     with pytest.raises(SpiralageError):
         train(crops, tmp_path, age_recipe(batch=64, epochs=8))

@@ -20,6 +20,7 @@ class AgeNetworkRecipe(Strict):
     crop: int = Field(ge=64, le=256, description="side of the centred square it sees, pixels")
     pool: int = Field(default=1, ge=1, le=8, description="average-pooling factor before the network")
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    mirror: bool = Field(default=False, description="average the answers for a crop and its mirror image, in use alone")
     width: int = Field(default=64, ge=4, le=64, description="channels of vgg16's or vgg16-bn's first layer")
 
     @property
@@ -110,6 +111,13 @@ class AgeRecipe(TrainingRecipe):
     def drawn(self) -> dict[OccluderName, float]:
         """The shares of all other occluders."""
         return {name: share for name, share in self.occluders.items() if name != "paper"}
+
+    def trains_as(self, other: TrainingRecipe | None) -> bool:
+        """Whether a run of the other recipe is a run of this one: how the network is used is no part of that."""
+        if not isinstance(other, AgeRecipe):
+            return False
+        network = other.network.model_copy(update={"mirror": self.network.mirror})
+        return self == other.model_copy(update={"network": network})
 
     @model_validator(mode="before")
     @classmethod

@@ -69,3 +69,7 @@ class TrainingRecipe(Strict):
         if len(set(self.sets)) < len(self.sets):
             raise ValueError("a data set is named twice in data and also; name each once")
         return self
+
+    def trains_as(self, other: TrainingRecipe | None) -> bool:
+        """Whether a run of the other recipe is a run of this one."""
+        return self == other

@@ -50,7 +50,7 @@ def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     settings = recipe.network
     backbone = make_backbone(settings.backbone, settings.dropout, settings.width)
     head = make_head(recipe.loss.name, backbone.width, **recipe.loss.weights)
-    return AgeNetwork(CentredSquare(crop=settings.crop, pool=settings.pool), backbone, head)
+    return AgeNetwork(CentredSquare(crop=settings.crop, pool=settings.pool), backbone, head, mirror=settings.mirror)
 
 
 def train_age(
