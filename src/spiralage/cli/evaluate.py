@@ -150,6 +150,7 @@ def evaluate_restore(
     need_train_extra()
     from spiralage.evaluation.perception import load_perception
     from spiralage.evaluation.protocols import restoration
+    from spiralage.evaluation.restore_paired import LpipsPairs
     from spiralage.files import check_writable
     from spiralage.training.restorers import RunRestorer
 
@@ -160,6 +161,7 @@ def evaluate_restore(
     )
     further = [RunRestorer(runs / name, runs) for name in ablation or ()]
     restorers = [*restoration.shipped_restorers(threads), *further]
+    pairs = LpipsPairs(seed)
     with progress_bar("images") as update:
         rows = restoration.evaluate_restore(
             sets,
@@ -171,8 +173,10 @@ def evaluate_restore(
             seed=seed,
             progress=update,
             tell=note,
+            pairs=pairs,
         )
     restoration.write_all(rows, output)
+    pairs.write(output)
     for row in rows:
         say(
             f"{row.data:14} {row.occluder:13} {row.restorer:16} PSNR {row.psnr:6.2f} dB   SSIM {row.ssim:.4f}   "

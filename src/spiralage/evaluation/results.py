@@ -230,6 +230,30 @@ class RestorationRow(Row):
     hardware: str = ""
 
 
+class PairedRestorationRow(Row):
+    """A row of ``results/restore-paired.csv``: two restorers compared on the same pictures, by LPIPS.
+
+    Args:
+        data, occluder, restorer: see ``RestorationRow``.
+        against: the restorer that is compared with.
+        difference, low, high: the mean of the restorer's LPIPS less the other's, and its 95 % interval, a bootstrap
+            over persons. Below 0 the restorer is better.
+    """
+
+    data: str
+    occluder: str
+    restorer: str
+    against: str
+    difference: float
+    low: float
+    high: float
+    images: int
+    persons: int
+    seed: int
+    commit: str
+    hardware: str
+
+
 class ValidationRow(Row):
     """A row of ``results/training/NAME.csv``: a restorer in training, on fixed faces of validation splits.
 

@@ -31,6 +31,7 @@ from spiralage.evaluation.protocols.restoration import (
     trained_by,
     write_all,
 )
+from spiralage.evaluation.restore_paired import LpipsPairs
 from spiralage.evaluation.results import RestorationRow, read_rows
 from spiralage.mean_face import mean_landmarks
 from spiralage.occlusion.window import CENTRE_WINDOW, PAPER_WINDOW, largest_window, margin_mask
@@ -138,10 +139,19 @@ def test_who_leaves_it_blank_is_measured_by_hand(folder: Path, few: Faces) -> No
 def test_imagenets_networks_are_asked_where_they_are_there(folder: Path, few: Faces) -> None:
     (without,) = evaluate_restore([few], [Blank()], FEATURES, folder / "runs", occluders=["paper"])
     assert (without.lpips, without.imagenet_fid) == (None, None)
-    seeing = small_perception()
+    seeing, pairs = small_perception(), LpipsPairs()
     perfect, blank = evaluate_restore(
-        [few], [knowing(few), Blank()], FEATURES, folder / "runs", perception=seeing, occluders=["paper"]
+        [few],
+        [knowing(few, "imagine"), Blank()],
+        FEATURES,
+        folder / "runs",
+        perception=seeing,
+        occluders=["paper"],
+        pairs=pairs,
     )
+    (pair,) = pairs.rows()
+    assert (pair.data, pair.restorer, pair.images, pair.persons) == ("a few", "none", 3, 2)
+    assert pair.difference == pytest.approx(blank.lpips)
     assert perfect.lpips == 0
     assert perfect.imagenet_fid == pytest.approx(0, abs=1e-4)
     hidden = masks_of("paper", few.crops.full_landmarks(few.indices), few.indices, 0)

@@ -18,6 +18,7 @@ from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.image_metrics import Nearness, activations, frechet_distance, nearness
 from spiralage.evaluation.perception import Perception
+from spiralage.evaluation.restore_paired import LpipsPairs
 from spiralage.evaluation.results import Origin, RestorationRow, write_rows
 from spiralage.evaluation.tables import restoration_page
 from spiralage.files import write_text
@@ -155,6 +156,7 @@ def evaluate_restore(
     seed: int = 0,
     progress: Progress = lambda done, total: None,
     tell: Callable[[str], None] = lambda line: None,
+    pairs: LpipsPairs | None = None,
 ) -> list[RestorationRow]:
     """Every set under every occluder, filled by every restorer.
 
@@ -168,13 +170,14 @@ def evaluate_restore(
         seed: of the occluders.
         progress: told (pictures done, pictures in all); the originals' activations count as pictures.
         tell: takes a line about every measurement: what it cost.
+        pairs: gets every picture's LPIPS, if that is measured.
 
     Raises:
         CheckpointError: the feature network isn't trained yet.
     """
     total = sum(len(faces.indices) for faces in sets) * (1 + len(occluders) * len(restorers))
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
-    bench = _Bench(load_features(features, runs, FEATURES_SIZE), perception, seed, _Counter(progress, total))
+    bench = _Bench(load_features(features, runs, FEATURES_SIZE), perception, seed, _Counter(progress, total), pairs)
     rows = []
     for faces in sets:
         originals = bench.original_activations(faces)
@@ -212,6 +215,7 @@ class _Bench:
     perception: Perception | None
     seed: int
     counter: _Counter
+    pairs: LpipsPairs | None
     filling: float = 0.0
     """Seconds of processor time that restorers took."""
 
@@ -246,6 +250,9 @@ class _Bench:
         names = ("feature_fid", "imagenet_fid")
         distances = {name: frechet_distance(a, b) for name, a, b in zip(names, originals, _joined(found), strict=False)}
         seen = {"lpips": float(np.concatenate(lpips).mean())} if lpips else {}
+        if lpips and self.pairs is not None:
+            persons = [faces.crops.rows[index].subject for index in faces.indices]
+            self.pairs.keep(faces.name, occluder, restorer.name, np.concatenate(lpips), persons)
         return {**mean_nearness(parts), **seen, **distances, "images": len(faces.indices)}
 
 
