@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from spiral_runs import one_step_recipe, train_before_slices
-from synthetic import FLOAT32, age_recipe, imagine_recipe, use_tiny_backbones, write_crops
+from synthetic import FLOAT32, age_recipe, imagine_recipe, small_perception, use_tiny_backbones, write_crops
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, DatasetError
@@ -39,6 +39,7 @@ def _tiny_features(monkeypatch: pytest.MonkeyPatch) -> None:
         return age_features(build_age_network(age_recipe()), 64)
 
     monkeypatch.setattr(watching, "load_features", features)
+    monkeypatch.setattr(watching, "imagenet_lpips", lambda name: small_perception().similarity)
 
 
 def test_what_trains_is_measured(folder: Path) -> None:
@@ -53,6 +54,8 @@ def test_what_trains_is_measured(folder: Path) -> None:
         (row,) = read_rows(folder / name / TABLE, ValidationRow)
         assert (row.recipe, row.step, row.images) == (name, steps, 4)
         assert row.psnr > 3
+        assert row.lpips is not None
+        assert row.lpips > 0
 
 
 def test_without_faces_it_says_so(folder: Path) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from spiralage.datasets.crops import Crops, is_complete
 from spiralage.errors import CheckpointError, DatasetError
+from spiralage.evaluation.perception import Perception
 from spiralage.evaluation.protocols.restoration import FEATURES_SIZE
 from spiralage.evaluation.protocols.validation import VALIDATED_ON, Validator, validation_faces
 from spiralage.networks.restorers.imagine import CropImaginer
@@ -16,6 +17,7 @@ from spiralage.networks.restorers.slices import SliceGAN
 from spiralage.restoration.restore import Restorer, Spiral
 from spiralage.training.adversarial import Watch
 from spiralage.training.features import load_features
+from spiralage.training.imagenet import imagenet_lpips
 from spiralage.training.recipes import ImagineRecipe, SliceRecipe
 from spiralage.training.restorers import TorchImaginer, TorchSliceGenerator
 from spiralage.training.tasks.imagine import load_imaginer
@@ -41,7 +43,8 @@ def watch(recipe: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Wat
     if not sets:
         raise DatasetError(f"{cache}: no crops of {' or '.join(VALIDATED_ON)} to validate on; build them")
     features = load_features(FEATURES, folder.parent, FEATURES_SIZE)
-    validate = Validator(validation_faces(sets), features, FEATURES, recipe.name, folder)
+    perception = Perception(imagenet_lpips(FEATURES), features)
+    validate = Validator(validation_faces(sets), features, FEATURES, recipe.name, folder, perception=perception)
     restorer_of = _restorers(recipe, folder.parent)
 
     def look(average: nn.Module, step: int, minutes: float) -> None:
