@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.networks.restorers.norm import InstanceNorm
+from spiralage.networks.restorers.smooth import pull_push
 from spiralage.types import CROP_SIZE
+
+SURE = 1 / 64
+"""How far from 0 and 1 pixels are kept before they become logits."""
 
 
 class DilatedBlock(nn.Module):
@@ -46,11 +50,23 @@ class ImagineGenerator(nn.Module):
         blocks: how many of them.
         up: how the decoder doubles its maps: "resize" repeats pixels and convolves, "transposed" is a transposed
             convolution, which leaves a checkerboard.
+        size: side of the pictures, pixels, for a generator of differences: it paints the difference to the mean face
+            bent towards what is visible, see ``bent``, as logits, from 0 on: a short training then begins with a
+            face. None: it paints everything anew, as the paper's.
     """
 
     NOISE_CHANNELS = 3
 
-    def __init__(self, width: int = 256, blocks: int = 8, *, up: Literal["resize", "transposed"] = "resize") -> None:
+    mean_face: Tensor
+
+    def __init__(
+        self,
+        width: int = 256,
+        blocks: int = 8,
+        *,
+        up: Literal["resize", "transposed"] = "resize",
+        size: int | None = None,
+    ) -> None:
         super().__init__()
         quarter, half = width // 4, width // 2
         double = _resized if up == "resize" else _transposed
@@ -65,6 +81,11 @@ class ImagineGenerator(nn.Module):
             double(half, quarter),
             nn.Conv2d(quarter, 3, 7, padding=3),
         )
+        self.residual = size is not None
+        if size is not None:
+            self.register_buffer("mean_face", torch.full((3, size, size), 0.5))
+            for parameter in self.decoder[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, visible: Tensor, hidden: Tensor, noise: Tensor) -> Tensor:
         """Imagine the whole picture.
@@ -77,9 +98,27 @@ class ImagineGenerator(nn.Module):
         Returns:
             (N, 3, S, S) float in [0, 1], visible part included.
         """
-        x = torch.cat([visible * 2 - 1, hidden, noise], dim=1)  # (N, 7, S, S)
+        base = bent(self.mean_face, visible, hidden) if self.residual else None  # (N, 3, S, S) logits
+        seen = visible if base is None else torch.sigmoid(base)
+        x = torch.cat([seen * 2 - 1, hidden, noise], dim=1)  # (N, 7, S, S)
         picture: Tensor = self.decoder(self.blocks(self.encoder(x)))
-        return torch.sigmoid(picture)
+        return torch.sigmoid(picture if base is None else picture + base)
+
+
+def bent(mean_face: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
+    """The mean face, its difference to what is visible carried smoothly into what is hidden; as logits.
+
+    Args:
+        mean_face: (3, S, S) float in [0, 1].
+        visible: (N, 3, S, S) float in [0, 1].
+        hidden: (N, 1, S, S) float, 1 = hidden.
+
+    Returns:
+        (N, 3, S, S) float: the logits of what is visible, and of the bent mean face elsewhere.
+    """
+    with torch.autocast(visible.device.type, enabled=False):  # bfloat16 would band the smooth parts
+        mean = torch.logit(mean_face.float(), eps=SURE)
+        return mean + pull_push(torch.logit(visible.float(), eps=SURE) - mean, 1 - hidden.float())
 
 
 def _resized(channels: int, out: int) -> nn.Sequential:

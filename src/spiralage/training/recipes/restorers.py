@@ -19,6 +19,9 @@ class ImagineNetworkRecipe(Strict):
     up: Literal["resize", "transposed"] = Field(
         default="resize", description="how the decoder doubles maps: nearest, then a convolution; or one transposed"
     )
+    residual: bool = Field(
+        default=False, description="paint the difference to the mean face, bent towards what is visible"
+    )
     discriminator: Literal["patch", "projected"] = Field(
         default="patch", description="looks at pixels, or at the feature network's activations"
     )

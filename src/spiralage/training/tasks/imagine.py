@@ -12,12 +12,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
+from spiralage.datasets.crops import Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
 from spiralage.networks.restorers.projected import ProjectedDiscriminator, reference_pictures
-from spiralage.training.adversarial import Shown, Watch, no_watch, train_adversarially
+from spiralage.training.adversarial import Shown, Watch, no_watch, show, train_adversarially
 from spiralage.training.covers import draw_masks
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
@@ -67,7 +68,7 @@ def train_imagine(
     features = channels_last(load_features(recipe.features, runs, recipe.features_size, deepest=recipe.deepest)).to(
         fabric.device
     )
-    generator = channels_last(start_generator(recipe, runs)).to(fabric.device)
+    generator = channels_last(start_generator(recipe, crops, runs)).to(fabric.device)
     discriminator = channels_last(make_discriminator(recipe, features)).to(fabric.device)
 
     def play(shown: Shown, step: int) -> _Round:
@@ -81,15 +82,37 @@ def train_imagine(
 
 def make_generator(recipe: ImagineRecipe) -> ImagineGenerator:
     """The untrained generator of a recipe."""
-    return ImagineGenerator(recipe.network.width, recipe.network.blocks, up=recipe.network.up)
+    network = recipe.network
+    size = network.size if network.residual else None
+    return ImagineGenerator(network.width, network.blocks, up=network.up, size=size)
 
 
-def start_generator(recipe: ImagineRecipe, runs: Path) -> ImagineGenerator:
+MEAN_OF = 1024
+"""Training faces whose mean a generator of differences begins with."""
+
+
+def start_generator(recipe: ImagineRecipe, crops: AnyCrops, runs: Path) -> ImagineGenerator:
     """The generator that a training begins with: untrained, or as the recipe that it starts from left it."""
     generator = make_generator(recipe)
     if recipe.start is not None:
-        fill(generator, load_run(runs / recipe.start, ImagineRecipe)[1], runs / recipe.start)
+        return fill(generator, load_run(runs / recipe.start, ImagineRecipe)[1], runs / recipe.start)
+    if recipe.network.residual:
+        train = crops.indices("train")
+        chosen = np.random.default_rng(recipe.seed).permutation(train)[:MEAN_OF]
+        generator.mean_face.copy_(mean_picture(crops, chosen, recipe.network.size))
     return generator
+
+
+def mean_picture(crops: AnyCrops, chosen: Indices, size: int) -> Tensor:
+    """The mean of crops and of their mirror images over what is of the photos, (3, size, size) float in [0, 1]."""
+    total, count = torch.zeros(3, size, size), torch.full((1, size, size), 1e-6)
+    for index in chosen:
+        shown = show(crops, np.array([index]))
+        picture, beyond = at_size(torch.from_numpy(shown.pictures), torch.from_numpy(~shown.inside), size)
+        total += picture[0] * (1 - beyond[0])
+        count += 1 - beyond[0]
+    mean = total / count
+    return (mean + mean.flip(-1)) / 2
 
 
 def make_discriminator(recipe: ImagineRecipe, features: Features) -> PatchDiscriminator | ProjectedDiscriminator:
