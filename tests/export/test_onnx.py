@@ -20,7 +20,7 @@ from synthetic import (
     use_tiny_backbones,
     write_crops,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from spiralage import weights
 from spiralage.distribution import expected_age
@@ -123,9 +123,14 @@ def test_alexnet_answers_the_same_in_onnx() -> None:
 
 
 @torch.no_grad()
-def test_imagine_answers_the_same_in_onnx() -> None:
+@pytest.mark.parametrize("size", [None, 64])
+def test_imagine_answers_the_same_in_onnx(size: int | None) -> None:
     torch.manual_seed(0)
-    imaginer = CropImaginer(ImagineGenerator(16, 2), 64).eval()
+    generator = ImagineGenerator(16, 2, size=size)
+    if size is not None:  # of differences: lively ones
+        generator.mean_face.uniform_()
+        nn.init.normal_(generator.decoder[-1].weight, std=0.05)
+    imaginer = CropImaginer(generator, 64).eval()
     session = Session(imagine_onnx(imaginer), threads=1)
     assert session.input_shapes["noise"][1:] == [3, 64, 64]
     rng = np.random.default_rng(0)

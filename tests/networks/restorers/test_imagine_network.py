@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spiralage.networks.restorers.imagine import CropImaginer, DilatedBlock, ImagineGenerator, at_size
+from spiralage.networks.restorers.imagine import CropImaginer, DilatedBlock, ImagineGenerator, at_size, bent
 
 
 def crops_of(value: int, count: int = 1) -> torch.Tensor:
@@ -78,6 +78,21 @@ def test_the_generator_uses_every_input(which: str) -> None:
     changed = inputs[which].clone()
     changed[:, :, :16] = 1 - changed[:, :, :16]
     assert not torch.allclose(generator(**(inputs | {which: changed})), before)
+
+
+def test_a_generator_of_differences_begins_with_the_bent_mean_face() -> None:
+    torch.manual_seed(0)
+    generator = ImagineGenerator(8, 1, size=32)
+    generator.mean_face[:, 16:] = 0.25
+    visible, hidden = torch.full((1, 3, 32, 32), 0.8), torch.ones(1, 1, 32, 32)
+    hidden[..., :8] = 0
+    visible = visible * (1 - hidden)
+    picture = generator(visible, hidden, torch.rand(1, 3, 32, 32))
+    torch.testing.assert_close(picture, torch.sigmoid(bent(generator.mean_face, visible, hidden)))
+    torch.testing.assert_close(picture[..., :8], visible[..., :8], atol=1e-5, rtol=0)
+    assert (picture[..., 16:] > generator.mean_face[..., 16:] + 0.1).all()  # as bright as what is visible
+    unseen = generator(visible * 0, torch.ones_like(hidden), torch.rand(1, 3, 32, 32))
+    torch.testing.assert_close(unseen[0], generator.mean_face, atol=1e-5, rtol=0)
 
 
 def test_a_dilated_block_sees_three_pixels_far() -> None:

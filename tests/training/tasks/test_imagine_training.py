@@ -11,6 +11,7 @@ import pytest
 import torch
 from synthetic import FLOAT32, Kill, KillAt, age_recipe, imagine_recipe, use_tiny_backbones, write_crops
 from torch import Tensor
+from torch.nn import functional as F
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, TrainingError
@@ -30,6 +31,7 @@ from spiralage.training.tasks.imagine import (
     load_imaginer,
     make_batch,
     make_discriminator,
+    start_generator,
     train_imagine,
 )
 
@@ -230,6 +232,15 @@ def test_equal_pictures_lose_nothing_but_the_discriminators_doubt() -> None:
         {"perceptual": 0, "hue_color": 0, "l1": 0}, abs=1e-4
     )
     assert losses["adversarial"] > 0
+
+
+def test_a_generator_of_differences_begins_with_the_training_faces_mean(folders: tuple[Crops, Path]) -> None:
+    crops, runs = folders
+    recipe = imagine_recipe(network=imagine_recipe().network.model_dump() | {"residual": True})
+    mean = start_generator(recipe, crops, runs).mean_face
+    pictures = torch.from_numpy(crops.take(crops.indices("train"))).permute(0, 3, 1, 2) / 255
+    expected = F.avg_pool2d(pictures, 8).mean(dim=0)
+    torch.testing.assert_close(mean, (expected + expected.flip(-1)) / 2, atol=1e-4, rtol=0)
 
 
 def test_projected_features_judge_too() -> None:
