@@ -100,7 +100,7 @@ def test_too_few_faces_are_refused(tmp_path: Path) -> None:
 
 
 def test_faces_of_another_set_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds crops of fgnet, not of utkface"):
+    with pytest.raises(DatasetError, match="holds crops of fgnet, not of what imagine has learned from"):
         next(quantise(write_crops(tmp_path / "crops", "fgnet"), tmp_path))
 
 

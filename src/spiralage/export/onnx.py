@@ -29,6 +29,11 @@ from spiralage.training.tasks.mean_face import read_mean_face
 from spiralage.training.tasks.slices import load_slice_gan
 
 LICENCE = "non-commercial research (as the data)"
+STYLE_LICENCES = {
+    "imagenet-vgg16": "its VGG16, of stlpips-pytorch: BSD-2-Clause",
+    "vgg19": "its VGG19, of torchvision: BSD-3-Clause",
+}
+"""What is said beside, of the features that a SliceGAN's context network holds."""
 
 
 MIRROR = "mirror"
@@ -205,7 +210,7 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     missing = {"recipe", "seed", "commit", "hardware", "minutes"} - facts.keys()
     if missing:
         raise CheckpointError(f"{run}: its run.json doesn't tell {', '.join(sorted(missing))}; train it again")
-    origin = facts | {"licence": LICENCE, "data": " → ".join(learned_from(facts))}
+    origin = facts | {"licence": licence_of(kind, facts), "data": " → ".join(learned_from(facts))}
     try:
         make_entry(f"{name}.onnx", b"", kind, origin)
     except ValueError as error:
@@ -214,6 +219,21 @@ def export_run(run: Path, weights: Path, name: str, kind: Kind) -> list[Path]:
     ending = "safetensors" if kind == "mean-face" else "onnx"
     files = {f"{name}-{part}" if part else name: data for part, data in _files(run, kind).items()}
     return put(weights, {f"{full}.{ending}": data for full, data in files.items()}, kind, origin)
+
+
+def licence_of(kind: Kind, facts: Mapping[str, Any]) -> str:
+    """What is said of a network's licence.
+
+    Args:
+        kind: what was trained.
+        facts: its run.json.
+
+    Example:
+        >>> licence_of("slices", {"features": "imagenet-vgg16"})
+        'non-commercial research (as the data); its VGG16, of stlpips-pytorch: BSD-2-Clause'
+    """
+    held = STYLE_LICENCES.get(facts.get("features", "")) if kind == "slices" else None
+    return f"{LICENCE}; {held}" if held else LICENCE
 
 
 def _files(run: Path, kind: Kind) -> dict[str, bytes]:

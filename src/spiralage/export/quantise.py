@@ -7,6 +7,7 @@ quantisation). What touches a picture isn't rounded: its few channels cost littl
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from spiralage.restoration.restore import Imaginer, Spiral, fill_hidden
 from spiralage.restoration.slice_generator import OnnxSliceGenerator, Style
 from spiralage.runtime import Inputs
 from spiralage.store import INT8
+from spiralage.training.pretrained import TITLES
 from spiralage.types import Floats, Mask, Pixels
 
 NETWORKS = ("imagine", "slices-paint")
@@ -145,11 +147,14 @@ def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
         DatasetError: too few training faces, or other ones than the networks learned from.
         OptionError: the folder holds other networks than this installation.
     """
-    crops.check_data("utkface")
+    shipped = weights.manifest()
+    for name in NETWORKS:
+        if TITLES.get(crops.data, crops.data) not in re.split(r" \+ | → ", shipped[name].data):
+            raise DatasetError(f"{crops.folder} holds crops of {crops.data}, not of what {name} has learned from")
     training = crops.indices("train")
     if len(training) < FACES:
         raise DatasetError(f"{crops.folder} has {len(training)} training faces, {FACES} are needed; take other crops")
-    shipped, there = weights.manifest(), weights.manifest(folder)
+    there = weights.manifest(folder)
     for name in NETWORKS:
         if there.get(name) != shipped[name]:
             raise OptionError(f"{folder} holds another {name} than this installation's; choose its weights folder")

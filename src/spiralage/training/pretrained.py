@@ -42,7 +42,15 @@ Floats = npt.NDArray[np.float32]
 TRAINED_ON = {"faceres-deep": ("VGGFace2", "IMDB-WIKI"), "imagenet-alexnet": ("ImageNet",)}
 """What published weights have learned from, in order."""
 
-TITLES = {"utkface": "UTKFace", "aaf": "AAF", "imdb": "IMDB", "wiki": "WIKI", "clap2016": "CLAP2016", "fgnet": "FG-NET"}
+TITLES = {
+    "utkface": "UTKFace",
+    "aaf": "AAF",
+    "celeba-hq": "CelebA-HQ",
+    "imdb": "IMDB",
+    "wiki": "WIKI",
+    "clap2016": "CLAP2016",
+    "fgnet": "FG-NET",
+}
 """How data sets are written."""
 
 

@@ -47,9 +47,10 @@ class Batch:
 
     Args:
         real: (N, 3, size, size) float in [0, 1].
-        imagined: the same with all that is hidden as ImagineGAN imagines it; what slices are painted from.
+        imagined: the same with all that is hidden, or beyond the photo, as ImagineGAN imagines it; what slices are
+            painted from.
         inside: (N, 1, size, size) bool, True where a pixel shows the photo alone and not what was put beyond it.
-        hidden: (1, 1, size, size) bool, True where a pixel shows something of what is hidden.
+        hidden: (1, 1, size, size) bool, True where a pixel shows something of what the occluder hides.
         window: the largest that is visible, in the frame of that size.
     """
 
@@ -89,19 +90,16 @@ def make_batch(shown: Shown, recipe: SliceRecipe, step: int, imaginer: CropImagi
     rng, size = np.random.default_rng((recipe.seed, step)), recipe.network.size
     shown = shown.mirrored(rng)
     mask, window = draw_window(shown.landmarks[0], recipe, rng)
-    crops = torch.from_numpy(shown.pictures).to(fabric.device)
-    hidden = torch.from_numpy(mask).to(fabric.device)
+    crops, hidden, beyond = (torch.from_numpy(x).to(fabric.device) for x in (shown.pictures, mask[None], ~shown.inside))
     noise = torch.from_numpy(rng.random((len(crops), 3, imaginer.size, imaginer.size), np.float32)).to(fabric.device)
+    unseen = hidden | beyond  # (N, 256, 256): what was put beyond the photo is imagined, too
     with torch.no_grad(), fabric.autocast():
-        covered = crops * ~hidden[:, :, None]
-        imagined = imaginer(covered, hidden.to(torch.uint8).expand(len(crops), -1, -1), noise)
-        imagined = torch.where(hidden[:, :, None], imagined, crops)
-    beyond = torch.from_numpy(~shown.inside).to(fabric.device)
+        imagined = imaginer(crops * ~unseen[..., None], unseen.to(torch.uint8), noise)
     return Batch(
         _in_frame(crops, size),
-        _in_frame(imagined, size),
+        _in_frame(torch.where(unseen[..., None], imagined, crops), size),
         ~_any_in_frame(beyond, size),
-        _any_in_frame(hidden[None], size),
+        _any_in_frame(hidden, size),
         window.in_frame(size),
     )
 
