@@ -112,7 +112,7 @@ def test_what_lies_deeper_is_not_computed(folder: Path) -> None:
 
 def test_styles_are_told_at_a_quarter_of_the_blurred_resolution(folder: Path) -> None:
     found = load_features("imagenet-vgg16", folder)
-    encoder, strip = found.style_encoder(), torch.rand(2, 3, 4, 40)
+    encoder, strip = found.style_encoder(), torch.rand(2, 3, 12, 40)
     normalised = (strip - found.mean) / found.std
     torch.testing.assert_close(encoder(strip), statistics(front(found.backbone, 18)(normalised)))
     with pytest.raises(RecipeError, match="styles are told by a VGG"):
