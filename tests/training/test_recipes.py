@@ -173,7 +173,9 @@ def test_the_papers_spiral_net_has_its_sizes() -> None:
     assert (imagine.network.size, imagine.network.width, imagine.network.blocks) == (128, 256, 8)
     assert (slices.network.size, slices.network.thickness) == (256, 32)
     assert (slices.network.width, slices.network.blocks, slices.network.residual) == (256, 6, False)
-    assert imagine.loss == ImagineWeights(adversarial=0.1, perceptual=1, hue_color=10, l1=0)
+    assert imagine.loss == ImagineWeights(adversarial=0.1, perceptual=5, hue_color=10, l1=0)  # five layers' mean
+    assert (imagine.batch, slices.batch) == (25, 5)
+    assert (imagine.network.residual, slices.bands) == (False, None)
     assert slices.loss == SliceWeights()
     for recipe in (imagine, slices):
         assert (recipe.generator.learning_rate, recipe.discriminator.learning_rate) == (5e-5, 2e-4)
