@@ -62,11 +62,11 @@ def test_from_the_archive_to_the_shipped_file(
     assert main(["data", "crops", "--data", str(archive.parent), "--detector", "dlib"]) == 0
     assert main(["train", "age", "tiny.toml", "--threads", "1", "--device", "cpu", "--precision", "32-true"]) == 0
     assert "complete" in capsys.readouterr().out
-    assert main(["evaluate", "utkface", "runs/tiny"]) == 0
+    assert main(["evaluate", "holdout", "runs/tiny", "--set", "utkface"]) == 0
 
-    with Path("results/utkface.csv").open(newline="") as file:
+    with Path("results/holdout.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0])[:4] == ["network", "condition", "occluder", "restorer"]
+    assert list(rows[0])[:5] == ["data", "network", "condition", "occluder", "restorer"]
     masked = [f"masked {name}" for name in ("none", "mean-colour")]
     restored = [f"restored {name}" for name in ("inpaint", "mean-face", "imagine", "spiral")]
     labels = [f"{row['condition']} {row['restorer']}".strip() for row in rows]
@@ -94,7 +94,7 @@ def test_clear_errors_without_data(
         (["data", "crops", "--data", "."], "holds neither UTKFace.tar nor a folder UTKFace"),
         (["train", "age", "missing.toml"], "missing.toml: can't be read"),
         (["train", "age", "tiny.toml"], "no finished crops here; run: spiralage data crops"),
-        (["evaluate", "utkface", "runs/tiny", "--crops", "x"], "no finished crops"),
+        (["evaluate", "holdout", "runs/tiny", "--cache", "x"], "no finished crops"),
         (["export", "runs/tiny", "--name", "x", "--kind", "age"], "no finished run"),
     ):
         assert main(arguments) == 1

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ["data", "duplicates", "other/UTKFace.tar", "--data", "other"],
         ["data", "duplicates", "data/UTKFace/1_0_0_2017.jpg.chip.jpg", "--data", "data"],
-        ["evaluate", "utkface", "runs/a", "-o", "runs/a/weights.safetensors"],
+        ["evaluate", "holdout", "runs/a", "-o", "runs/a/weights.safetensors"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )
@@ -43,7 +43,7 @@ def test_an_input_stays(capsys: pytest.CaptureFixture[str], command: list[str]) 
     [
         ["data", "duplicates", "runs", "--data", "other"],
         ["data", "same-faces", "runs"],
-        ["evaluate", "utkface", "runs/a", "-o", "runs"],
+        ["evaluate", "holdout", "runs/a", "-o", "runs"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )

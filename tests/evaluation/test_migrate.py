@@ -72,7 +72,8 @@ def test_every_table_keeps_its_numbers(tmp_path: Path) -> None:
         "none",
     )
     assert (pair.difference, pair.low, pair.high) == (-0.282, -0.777, 0.219)
-    always, network = read_rows(tmp_path / "utkface.csv", HoldoutRow)
+    always, network = read_rows(tmp_path / "holdout.csv", HoldoutRow)
+    assert always.data == network.data == "utkface"
     assert (always.coverage90, network.coverage90) == (None, 0.9318)
     assert network.key == ConditionKey("masked", "paper", "mean-colour")
     ours, published = read_rows(tmp_path / "restore.csv", RestorationRow)

@@ -22,6 +22,7 @@ from spiralage.evaluation.results import (
 
 RESULTS = Path(__file__).parents[2] / "results"
 ROW = HoldoutRow(
+    data="aaf",
     network="a, b",
     condition="masked",
     occluder="paper",
@@ -102,7 +103,7 @@ def test_a_former_versions_table_names_the_remedy(tmp_path: Path) -> None:
     [
         ("table1.csv", LopoRow),
         ("paired.csv", PairedRow),
-        ("utkface.csv", HoldoutRow),
+        ("holdout.csv", HoldoutRow),
         ("restore.csv", RestorationRow),
         ("speed.csv", SpeedRow),
     ],

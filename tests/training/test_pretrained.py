@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -358,10 +359,19 @@ def test_all_convolutions_of_alexnet_start_from_imagenet_and_nothing_else_does(
     monkeypatch.setattr(pretrained, "published_tensors", lambda name: {"imagenet-alexnet": published}[name])
     network = age_network(AlexNet(), crop=64, pool=1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    start_published(network, "imagenet-alexnet")
+    pictures = torch.rand(4, 3, 64, 64)
+    start_published(network, "imagenet-alexnet", pictures)
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {f"backbone.{index}.{part}" for index in (0, 3, 6, 8, 10) for part in ("weight", "bias")}
-    assert torch.equal(network.state_dict()["backbone.6.weight"], published["net.slice3.9.weight"])
+    found, theirs = network.state_dict()["backbone.6.weight"], published["net.slice3.9.weight"]
+    torch.testing.assert_close(found / found.std(), theirs / theirs.std())
+    with torch.no_grad():
+        unscaled = copy.deepcopy(network)
+        unscaled.load_state_dict(network.state_dict() | alexnet_weights(published))
+        maps, others = (one.backbone.activations(one.normalise(pictures)) for one in (network, unscaled))
+        for ours, before_scaling in zip(maps, others, strict=True):  # the same maps but for a factor
+            torch.testing.assert_close(ours / ours.std(), before_scaling / before_scaling.std(), atol=1e-3, rtol=1e-3)
+            assert 0.1 < ours.std() < 1.5
 
 
 def test_an_alexnet_that_lacks_a_tensor_is_told() -> None:

@@ -11,7 +11,6 @@ import typer
 from spiralage.cli.console import note, progress_bar, say
 from spiralage.cli.options import (
     CACHE,
-    CropsFolder,
     Data,
     DeviceOption,
     PrecisionOption,
@@ -33,7 +32,7 @@ FacesChoice: TypeAlias = Literal["unmasked", "masked"]
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     evaluate = typer.Typer(help="Measure networks.", no_args_is_help=True)
-    evaluate.command("utkface")(evaluate_utkface)
+    evaluate.command("holdout")(evaluate_holdout)
     evaluate.command("lopo")(evaluate_lopo)
     evaluate.command("restore")(evaluate_restore)
     evaluate.command("sheet")(evaluate_sheet)
@@ -55,15 +54,18 @@ Occluders = Annotated[
 ]
 
 
-def evaluate_utkface(
+def evaluate_holdout(
     runs: Annotated[list[Path], typer.Argument(help="folders of finished age runs")],
-    crops: CropsFolder = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/utkface.csv"),
-    split: Annotated[SplitChoice, typer.Option(help="which part of UTKFace")] = "test",
+    data: Annotated[
+        list[str] | None, typer.Option("--set", help="a data set with ages; repeatable; utkface and aaf if none")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="the folder that holds the sets' aligned crops, each in its own")] = CACHE,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/holdout.csv"),
+    split: Annotated[SplitChoice, typer.Option(help="which part of the sets")] = "test",
     occluder: Occluders = None,
     threads: Threads = None,
 ) -> None:
-    """MAE on UTKFace: original, masked by the paper's mask or other occluders, and restored by every restorer."""
+    """MAE on faces kept back: original, under the paper's mask or other occluders, and restored by every restorer."""
     need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.evaluation.protocols import holdout
@@ -72,12 +74,15 @@ def evaluate_utkface(
 
     check_outputs([output], [file for run in runs for file in run.glob("*")])
     set_threads(threads)
-    faces, occluders = Crops(crops or CACHE / "utkface"), list(map(_occluder, occluder or ("paper",)))
+    sets = {name: Crops(cache / name) for name in data or ("utkface", "aaf")}
+    for name, crops in sets.items():
+        crops.check_data(name)
+    occluders = list(map(_occluder, occluder or ("paper",)))
     with progress_bar("images") as update:
-        rows = holdout.evaluate_utkface(runs, faces, split=split, occluders=occluders, progress=update)
+        rows = holdout.evaluate_holdout(runs, list(sets.values()), split=split, occluders=occluders, progress=update)
     write_rows(output, HoldoutRow, rows)
     for row in rows:
-        say(f"{row.network:18} {row.key.label:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
+        say(f"{row.data:8} {row.network:18} {row.key.label:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 
 
 def evaluate_lopo(

@@ -66,8 +66,8 @@ def paired(line: Line) -> Iterator[Line]:
 
 
 def holdout(line: Line) -> Iterator[Line]:
-    """A line of utkface.csv."""
-    yield line | condition_of(line["condition"])
+    """A line of utkface.csv, which is called holdout.csv since it has other sets, too."""
+    yield {"data": "utkface"} | line | ({} if "occluder" in line else condition_of(line["condition"]))
 
 
 def restoration(line: Line) -> Iterator[Line]:
@@ -101,7 +101,7 @@ TABLES: Mapping[str, tuple[type[Row], Callable[[Line], Iterator[Line]], str]] = 
         "table1.csv": (LopoRow, lopo, "trained_on -faces"),
         "lopo/*.csv": (PredictionRow, predictions, "trained_on -condition"),
         "paired.csv": (PairedRow, paired, "against"),
-        "utkface.csv": (HoldoutRow, holdout, "network -occluder"),
+        "utkface.csv": (HoldoutRow, holdout, "network -data"),
         "restore.csv": (RestorationRow, restoration, "window"),
     }
 )
@@ -113,6 +113,10 @@ def main(folder: Path) -> None:
     for pattern, table in TABLES.items():
         for path in sorted(folder.glob(pattern)):
             print(f"{path}: {'migrated' if migrate(path, *table) else 'as it is'}")
+    former, present = folder / "utkface.csv", folder / "holdout.csv"
+    if former.exists() and not present.exists():
+        former.rename(present)
+        print(f"{former}: is {present.name} now")
     lopo_table, restoration_table = folder / "table1.csv", folder / "restore.csv"
     if lopo_table.exists():
         write_text(lopo_table.with_suffix(".md"), lopo_page(read_rows(lopo_table, LopoRow)))

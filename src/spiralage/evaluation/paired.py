@@ -24,8 +24,13 @@ from spiralage.evaluation.results import (
 )
 from spiralage.types import Doubles
 
-AGAINST: tuple[tuple[ConditionName, str], ...] = (("masked", "none"), ("restored", "imagine"), ("restored", "spiral"))
-"""What is compared with: doing nothing; SpiralNet without SliceGAN; and, for its ablations, SpiralNet."""
+AGAINST: tuple[tuple[ConditionName, str], ...] = (
+    ("masked", "none"),
+    ("restored", "inpaint"),
+    ("restored", "imagine"),
+    ("restored", "spiral"),
+)
+"""What is compared with: nothing done, OpenCV's inpainting, SpiralNet without SliceGAN; its ablations: SpiralNet."""
 
 
 def paired_rows(folder: Path) -> list[PairedRow]:

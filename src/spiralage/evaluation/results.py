@@ -161,9 +161,10 @@ class PairedRow(Row):
 
 
 class HoldoutRow(_UnderACondition, Row):
-    """A row of ``results/utkface.csv``: a network on UTKFace's test split.
+    """A row of ``results/holdout.csv``: a network on the test split of a data set.
 
     Args:
+        data: the set.
         network: its backbone; the constant predictor's says what it answers.
         condition, occluder, restorer: see ``ConditionKey``.
         mae: years.
@@ -171,6 +172,7 @@ class HoldoutRow(_UnderACondition, Row):
         coverage90: the part of images whose age is in the 90 % interval; None where there is no distribution.
     """
 
+    data: str
     network: str
     condition: ConditionName
     occluder: str = ""

@@ -16,7 +16,7 @@ import json
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -181,8 +181,13 @@ def alexnet_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"backbone.{index}.{part}": value for index, layer in named for part, value in layer.items()}
 
 
-def start_published(network: AgeNetwork, name: PretrainedName) -> None:
+def start_published(network: AgeNetwork, name: PretrainedName, pictures: Tensor) -> None:
     """Give a network the published weights of that name, all that there are of them.
+
+    Args:
+        network: with the backbone that they fit.
+        name: which.
+        pictures: some that it will see, (N, 3, S, S) float in [0, 1]. AlexNet's maps are brought to their scale.
 
     Raises:
         ModelFileError: the files can't be had.
@@ -191,3 +196,29 @@ def start_published(network: AgeNetwork, name: PretrainedName) -> None:
         network.load_state_dict(faceres_weights())
     else:
         network.load_state_dict(network.state_dict() | alexnet_weights(published_tensors(name)))
+        scale_convolutions(network, pictures)
+
+
+@torch.no_grad()
+def scale_convolutions(network: AgeNetwork, pictures: Tensor) -> None:
+    """Scale every convolution of an AlexNet so that what it answers has standard deviation 1 (Mishkin and Matas 2016).
+
+    What its maps show stays the same but for a factor. Without, ImageNet's fade from layer to layer to a hundredth of
+    what new linear layers expect, and training starts slowly.
+
+    Args:
+        network: whose backbone is a sequence of convolutions, then others.
+        pictures: (N, 3, S, S) float in [0, 1].
+    """
+    x, scale = network.normalise(pictures), torch.ones(())
+    for layer in cast(nn.Sequential, network.get_submodule("backbone")):
+        if isinstance(layer, nn.Linear):
+            break
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            layer.bias *= scale
+            factor = 1 / layer(x).std()
+            layer.weight *= factor
+            layer.bias *= factor
+            scale = scale * factor
+        x = layer(x)

@@ -1,4 +1,4 @@
-"""The test split of UTKFace: rows by hand, from networks whose answers are known."""
+"""Faces kept back: rows by hand, from networks whose answers are known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spiralage.datasets.crops import Crops
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import holdout
-from spiralage.evaluation.protocols.holdout import evaluate_utkface
+from spiralage.evaluation.protocols.holdout import evaluate_holdout
 from spiralage.evaluation.results import ConditionKey, HoldoutRow
 from spiralage.types import Pixels
 
@@ -53,7 +53,7 @@ def rows_of(
 ) -> list[HoldoutRow]:
     runs = {Path(str(index)): (age_recipe(name=f"try-{index}"), one) for index, one in enumerate(networks)}
     monkeypatch.setattr(holdout, "load_age_network", runs.__getitem__)
-    return evaluate_utkface(list(runs), crops, occluders=occluders)  # type: ignore[arg-type]
+    return evaluate_holdout(list(runs), [crops], occluders=occluders)  # type: ignore[arg-type]
 
 
 def test_a_constant_predictor_is_measured_by_hand(crops: Crops, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +97,14 @@ def test_every_condition_is_shown_to_every_network(crops: Crops, monkeypatch: py
     test = crops.indices("test")
     for condition, pictures in zip(conditions, seen, strict=True):
         np.testing.assert_array_equal(pictures, condition.apply(crops.take(test), test))
+
+
+def test_every_set_has_its_own_rows(crops: Crops, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = write_crops(tmp_path / "aaf", "aaf")
+    monkeypatch.setattr(holdout, "load_age_network", lambda run: (age_recipe(name=str(run)), Sure(crops, 3)))
+    told: list[tuple[int, int]] = []
+    rows = evaluate_holdout([Path("a")], [crops, other], progress=lambda *done: told.append(done))
+    half = len(rows) // 2
+    assert [row.data for row in rows] == ["utkface"] * half + ["aaf"] * half
+    assert [row.key for row in rows[:half]] == [row.key for row in rows[half:]]
+    assert told[-1][0] == told[-1][1]

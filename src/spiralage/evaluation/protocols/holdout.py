@@ -1,4 +1,4 @@
-"""``spiralage evaluate utkface``: age networks on UTKFace's test split, original, masked and restored."""
+"""``spiralage evaluate holdout``: age networks on faces kept back, original, masked and restored."""
 
 from __future__ import annotations
 
@@ -25,41 +25,44 @@ COVERED = 0.9
 """The level of the interval whose coverage is measured."""
 
 
-def evaluate_utkface(
+def evaluate_holdout(
     runs: Sequence[Path],
-    crops: Crops,
+    sets: Sequence[Crops],
     *,
     split: Split = "test",
     occluders: Sequence[OccluderName] = ("paper",),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[HoldoutRow]:
-    """Every network under every condition, after the constant predictor.
+    """Every network on every set under every condition, after the set's constant predictor.
 
-    Each condition's pictures are made once and shown to every network, whatever it was trained on.
+    Each condition's pictures are made once and shown to every network, whatever it was trained on. A network answers
+    as it is used: with its own view, and mirror images if it looks at them.
 
     Args:
         runs: folders of finished age runs.
-        crops: UTKFace's aligned crops.
-        split: which part of it.
+        sets: aligned crops of data sets with ages.
+        split: which part of them.
         occluders: what hides.
         progress: told (images done, images in all).
     """
-    ages = crops.ages[crops.indices(split)].astype(np.float64)
     networks = {run: load_age_network(run) for run in runs}
     origin = Origin(commit(), hardware())  # of the code that runs, not of the moment it ends
-    results = [_constant(crops, ages, origin)]
-    conditions, indices = all_conditions(occluders=occluders), crops.indices(split)
-    total, done = len(conditions) * len(ages), 0
-    for condition in conditions:
-        outputs: dict[Path, list[Floats]] = {run: [] for run in runs}
-        for pictures in pictures_under(condition, crops, indices):
-            for run, (_, network) in networks.items():
-                outputs[run].append(probabilities(network, pictures))
-            done += len(pictures)
-            progress(done, total)
-        for run, (recipe, _) in networks.items():
-            name = recipe.network.backbone, recipe.name, recipe.seed
-            results.append(_measured(*name, condition.key, np.concatenate(outputs[run]), ages, origin))
+    conditions, results = all_conditions(occluders=occluders), []
+    total, done = len(conditions) * sum(len(crops.indices(split)) for crops in sets), 0
+    for crops in sets:
+        indices = crops.indices(split)
+        ages = crops.ages[indices].astype(np.float64)
+        results.append(_constant(crops, ages, origin))
+        for condition in conditions:
+            outputs: dict[Path, list[Floats]] = {run: [] for run in runs}
+            for pictures in pictures_under(condition, crops, indices):
+                for run, (_, network) in networks.items():
+                    outputs[run].append(probabilities(network, pictures))
+                done += len(pictures)
+                progress(done, total)
+            for run, (recipe, _) in networks.items():
+                name = crops.data, recipe.network.backbone, recipe.name, recipe.seed
+                results.append(_measured(*name, condition.key, np.concatenate(outputs[run]), ages, origin))
     return results
 
 
@@ -75,6 +78,7 @@ def _constant(crops: Crops, ages: Doubles, origin: Origin) -> HoldoutRow:
     median = float(np.median(crops.ages[crops.indices("train")]))
     guess = np.full_like(ages, median)
     return HoldoutRow(
+        data=crops.data,
         network=f"constant {median:g} years",
         condition="any",
         mae=mean_absolute_error(guess, ages),
@@ -86,10 +90,11 @@ def _constant(crops: Crops, ages: Doubles, origin: Origin) -> HoldoutRow:
 
 
 def _measured(
-    network: str, recipe: str, seed: int, key: ConditionKey, answers: Floats, ages: Doubles, origin: Origin
+    data: str, network: str, recipe: str, seed: int, key: ConditionKey, answers: Floats, ages: Doubles, origin: Origin
 ) -> HoldoutRow:
     means = expected_age(answers)
     return HoldoutRow(
+        data=data,
         network=network,
         **key._asdict(),
         mae=mean_absolute_error(means, ages),

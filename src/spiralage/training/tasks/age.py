@@ -44,6 +44,9 @@ from spiralage.training.recipes import AgeRecipe
 from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
 from spiralage.training.teaching import ANSWERS, Teacher, read_answers, teacher_facts, write_answers
 
+BATCH = 64
+"""Pictures looked at together where nothing is learned."""
+
 
 def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     """The untrained network of a recipe."""
@@ -102,7 +105,7 @@ def train_age(
     torch.manual_seed(recipe.seed)
     network = channels_last(build_age_network(recipe))
     if not run.checkpoint.exists():
-        _start(network, recipe, folder.parent)
+        _start(network, recipe, folder.parent, crops)
     average = make_average(network, recipe.ema).to(fabric.device)
     optimiser = make_optimiser(recipe.optimiser, network)
     model, optimiser = fabric.setup(network, optimiser)
@@ -201,11 +204,12 @@ def seen_features(network: AgeNetwork, phase: Phase, fabric: Fabric) -> Iterator
         yield features, torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
 
 
-def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path) -> None:
+def _start(network: AgeNetwork, recipe: AgeRecipe, runs: Path, crops: AnyCrops) -> None:
     if recipe.start is not None:
         start_from(network, runs / recipe.start)
     if recipe.pretrained is not None:
-        start_published(network, recipe.pretrained)
+        some = torch.from_numpy(crops.take(crops.indices("train")[:BATCH]))
+        start_published(network, recipe.pretrained, network.views(some))
 
 
 def start_facts(run: Path) -> dict[str, Any]:
@@ -247,8 +251,8 @@ def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fa
     network.eval()
     total, count = 0.0, 0
     indices = crops.indices(split)
-    for first in range(0, len(indices), 64):
-        chosen = indices[first : first + 64]
+    for first in range(0, len(indices), BATCH):
+        chosen = indices[first : first + BATCH]
         faces = crops.take(chosen)
         if masked:
             faces[:, margin_mask(PAPER_WINDOW)] = 0
