@@ -59,7 +59,7 @@ def test_a_table_is_the_same_bytes_on_every_system(tmp_path: Path) -> None:
 def test_an_empty_table_has_a_header(tmp_path: Path) -> None:
     write_rows(tmp_path / "t.csv", HoldoutRow, [])
     assert read_rows(tmp_path / "t.csv", HoldoutRow) == []
-    assert (tmp_path / "t.csv").read_text(encoding="utf-8").startswith("network,condition,")
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").startswith("data,network,condition,")
 
 
 @pytest.mark.parametrize(
