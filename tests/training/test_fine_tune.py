@@ -299,3 +299,17 @@ def test_a_head_that_looks_changes_nothing_but_itself(
     expected = fine_tune(network, seen, ages, TRAIN, settings(), 1, fabric)
     monkeypatch.setattr(SoftmaxHead, "after_epoch", lambda head, asked: [*asked])
     assert is_same(fine_tune(network, seen, ages, TRAIN, settings(), 1, fabric), expected)
+
+
+def test_answers_of_fewer_layers_may_be_kept_than_are_frozen(crops: Crops, fabric: Fabric, tmp_path: Path) -> None:
+    network, ages = network_of(small_backbone()), torch.from_numpy(crops.ages)
+    tuned = {}
+    for kept in (1, 3):
+        still = settings(freeze=kept, augmentation=STILL)
+        path = tmp_path / f"{kept}.npy"
+        write_views(path, network, crops, still, fabric, seed=1, masked=False, progress=lambda done: None)
+        views = read_array(path, len(crops))
+        tail = fine_tune(network, views, ages, TRAIN, settings(freeze=3), 1, fabric, kept=kept)
+        with torch.no_grad():
+            tuned[kept] = tail(torch.from_numpy(views[0].copy()).float())
+    torch.testing.assert_close(tuned[1], tuned[3], atol=1e-3, rtol=1e-2)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from spiralage.datasets.crops import Crops, Indices
 from spiralage.errors import CheckpointError, RecipeError
@@ -107,7 +107,15 @@ def write_answers(
 
 
 def fine_tune(
-    network: AgeNetwork, views: Halves, ages: Tensor, train: Indices, settings: FineTuning, seed: int, fabric: Fabric
+    network: AgeNetwork,
+    views: Halves,
+    ages: Tensor,
+    train: Indices,
+    settings: FineTuning,
+    seed: int,
+    fabric: Fabric,
+    *,
+    kept: int | None = None,
 ) -> Tail:
     """Train a copy of the layers that aren't frozen.
 
@@ -119,15 +127,19 @@ def fine_tune(
         settings: the rest.
         seed: of order and dropout.
         fabric: where and how precisely to compute.
+        kept: the layers whose answers the views are; None = all that are frozen.
 
     Returns:
-        The trained layers, in evaluation mode: frozen answers → P(age = j), (N, 101) float32.
+        The layers after those, trained as far as they aren't frozen, in evaluation mode: what the views hold →
+        P(age = j), (N, 101) float32.
 
     Raises:
         TrainingError: the loss or the weights are no numbers any more.
         RecipeError: the start network's head isn't of the recipe's kind.
     """
-    tuned = copy.deepcopy(network.split(settings.freeze)[1])
+    leading, tuned = copy.deepcopy(network.split(settings.freeze))
+    between = nn.Sequential(*list(leading.children())[settings.freeze if kept is None else kept :])
+    between = between.to(fabric.device).eval().requires_grad_(False)
     tuned.head = _head_of(settings, network)
     tuned = tuned.to(fabric.device).train()
     optimiser = make_optimiser(settings.optimiser, tuned)
@@ -141,28 +153,29 @@ def fine_tune(
         view = views[epoch % len(views)]
         x = torch.from_numpy(view[chosen]).to(fabric.device).float()
         with fabric.autocast():
-            loss = tuned.loss(x, ages[chosen].to(fabric.device))
+            loss = tuned.loss(between(x), ages[chosen].to(fabric.device))
         measured({"loss": loss}, step + 1, fabric)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(tuned, settings.optimiser)
         optimiser.step()
         if (step + 1) * batch // len(train) > epoch or step + 1 == steps:
-            tuned.head.after_epoch(_seen_features(tuned, view, ages, train, fabric))
+            tuned.head.after_epoch(_seen_features(tuned, between, view, ages, train, fabric))
             tuned.train()
     check_weights({"tuned": tuned}, steps)
-    return tuned.eval()
+    return Tail(nn.Sequential(between, tuned.layers), tuned.head).eval() if len(between) else tuned.eval()
 
 
 @torch.no_grad()
 def _seen_features(
-    tuned: Tail, view: Halves, ages: Tensor, train: Indices, fabric: Fabric
+    tuned: Tail, between: nn.Module, view: Halves, ages: Tensor, train: Indices, fabric: Fabric
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """What a fold's network says of its training pictures in one view, and their ages, batch after batch."""
     tuned.eval()
     for part in _batches(len(train)):
         chosen = train[part]
-        yield tuned.layers(torch.from_numpy(view[chosen]).to(fabric.device).float()), ages[chosen].to(fabric.device)
+        x = between(torch.from_numpy(view[chosen]).to(fabric.device).float())
+        yield tuned.layers(x), ages[chosen].to(fabric.device)
 
 
 def _head_of(settings: FineTuning, network: AgeNetwork) -> Head:

@@ -425,7 +425,7 @@ def test_a_person_is_out_and_is_asked_about_own_pictures(
 ) -> None:
     trained_on: list[Indices] = []
 
-    def fake(network: object, views: object, ages: Tensor, train: Indices, *_: object) -> nn.Module:
+    def fake(network: object, views: object, ages: Tensor, train: Indices, *_: object, **__: object) -> nn.Module:
         assert ages.tolist() == [age for person in AGES.values() for age in person]
         trained_on.append(train)
         return LeftSide()

@@ -6,6 +6,7 @@ condition. One file a fold, so a killed run goes on at the first fold that is mi
     RUN/FACES/identity.json        recipe, start weights, crops, restorers: what the folds belong to
     RUN/FACES/views.npy            frozen layers' answers to augmented pictures, to train on
     RUN/FACES/answers.npy          … to the pictures under every condition, as they are and mirrored, to test on
+    RUN/FACES/inner-NUMBER.json    what candidates are worth, where the recipe has some: see ``lopo_inner``
     RUN/FACES/PERSON.safetensors   probabilities, (conditions, images, 101) float32
 
 FACES is the block: unmasked or masked.
@@ -23,13 +24,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from spiralage.datasets import fgnet
 from spiralage.datasets.crops import Crops, Indices
-from spiralage.distribution import MAX_AGE
+from spiralage.distribution import MAX_AGE, expected_age
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation.conditions import BATCH, Condition, all_conditions, prepared_conditions
-from spiralage.evaluation.workers import share
+from spiralage.evaluation.protocols.lopo_inner import Errors, chosen_for, inner_groups, write_errors
+from spiralage.evaluation.workers import Task, share
 from spiralage.files import sha256_of, write_text
 from spiralage.networks.age import AgeNetwork
 from spiralage.occlusion.occluders import OccluderName
@@ -38,7 +41,7 @@ from spiralage.training.checkpoint import load_tensors, save_tensors
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.fine_tune import fine_tune, read_array, write_answers, write_views
 from spiralage.training.pretrained import TITLES, learned_from
-from spiralage.training.recipes import Block, LopoRecipe
+from spiralage.training.recipes import Block, FineTuning, LopoRecipe
 from spiralage.training.restorers import RunRestorer
 from spiralage.training.run import WEIGHTS, read_record
 from spiralage.training.tasks.age import load_age_network
@@ -80,10 +83,13 @@ class Plan:
     def answers_path(self, block: Block) -> Path:
         return self.run / block.faces / "answers.npy"
 
+    def inner_path(self, block: Block, number: int) -> Path:
+        return self.run / block.faces / f"inner-{number:02}.json"
+
     @property
     def views(self) -> int:
         """How many times each picture is seen in training, each time augmented anew."""
-        return math.ceil(self.recipe.fine_tuning.epochs)
+        return math.ceil(max(settings.epochs for settings in self.recipe.settings))
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -132,8 +138,13 @@ def run_lopo(plan: Plan, *, workers: int = 1, progress: Progress = lambda done, 
         missing = [person for person in persons if not plan.fold_path(block, person).exists()]
         if missing:
             _prepare(plan, block, crops, progress)
+        if missing and plan.recipe.candidates:
+            groups = [number for number, _ in enumerate(inner_groups(persons, plan.recipe.seed))]
+            groups = [number for number in groups if not plan.inner_path(block, number).exists()]
+            for done, _ in enumerate(_shared(partial(run_inner, plan, block), groups, workers), 1):
+                progress(done, len(groups), f"inner folds, {block.faces}")
         done = len(persons) - len(missing)
-        for _ in _folds(plan, block, missing, workers):
+        for _ in _shared(partial(run_fold, plan, block), missing, workers):
             done += 1
             progress(done, len(persons), f"folds, {block.faces}")
 
@@ -148,20 +159,20 @@ def _check_crops(plan: Plan, crops: Crops) -> None:
         )
 
 
-def _folds(plan: Plan, block: Block, persons: Sequence[str], workers: int) -> Iterator[None]:
-    fold = partial(run_fold, plan, block)
+def _shared(work: Callable[[Task], object], tasks: Sequence[Task], workers: int) -> Iterator[None]:
     if workers > 1:
-        yield from share(fold, persons, workers, partial(torch.set_num_threads, 1))
+        yield from share(work, tasks, workers, partial(torch.set_num_threads, 1))
         return
-    for person in persons:
-        fold(person)
+    for task in tasks:
+        work(task)
         yield
 
 
 def _claim(plan: Plan, block: Block, crops: Crops) -> None:
     """Check the start, and write down what the folder's folds belong to or find that they belong to something else."""
     start = start_of(plan, block)
-    load_age_network(start)[1].split(plan.recipe.fine_tuning.freeze)
+    for settings in plan.recipe.settings:
+        load_age_network(start)[1].split(settings.freeze)
     path = plan.run / block.faces / "identity.json"
     identity = {
         "recipe": plan.recipe.model_dump(mode="json", exclude={"blocks"}) | block.model_dump(mode="json"),
@@ -211,7 +222,7 @@ def _prepare(plan: Plan, block: Block, crops: Crops, progress: Progress) -> None
             plan.views_path(block),
             network,
             crops,
-            settings,
+            settings.model_copy(update={"epochs": plan.views}),
             fabric,
             seed=plan.recipe.seed,
             masked=block.faces == "masked",
@@ -240,18 +251,50 @@ def _asked(plan: Plan, crops: Crops) -> Iterator[Pixels]:
 
 def run_fold(plan: Plan, block: Block, person: str) -> None:
     """Fine-tune without one person, ask about that person's pictures, write the probabilities."""
+    crops, fabric, chosen = _opened(plan.crops), _fabric(plan.device, plan.precision), 0
+    if plan.recipe.candidates:
+        groups = inner_groups(persons_of(crops), plan.recipe.seed)
+        path = plan.inner_path(block, next(number for number, group in enumerate(groups) if person in group))
+        chosen = chosen_for(person, path, len(plan.recipe.candidates))
+    probabilities = _answered(plan, block, (person,), plan.recipe.settings[chosen])
+    facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type), "candidate": chosen}
+    save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
+
+
+def run_inner(plan: Plan, block: Block, number: int) -> None:
+    """Fine-tune without a group of persons, once for every candidate, and write the errors on their pictures.
+
+    They are errors on originals, or on masked faces where those are what the block's networks know.
+    """
+    crops = _opened(plan.crops)
+    group = inner_groups(persons_of(crops), plan.recipe.seed)[number]
+    shown = [c.key.condition for c in plan.conditions].index("masked" if block.faces == "masked" else "original")
+    errors: Errors = {person: [] for person in group}
+    for settings in plan.recipe.settings:
+        estimates = expected_age(_answered(plan, block, group, settings)[shown].cpu().numpy())
+        start = 0
+        for person in group:
+            ages = crops.ages[pictures_of(crops, person)]
+            errors[person].append(np.abs(estimates[start : start + len(ages)] - ages).tolist())
+            start += len(ages)
+    write_errors(plan.inner_path(block, number), errors)
+
+
+def _answered(plan: Plan, block: Block, persons: Sequence[str], settings: FineTuning) -> Tensor:
+    """What a network fine-tuned without some persons says of their pictures: (conditions, n, 101), person by person."""
     crops, network = _opened(plan.crops), _network(plan.starts / block.start)
-    settings, fabric = plan.recipe.fine_tuning, _fabric(plan.device, plan.precision)
+    fabric, kept = _fabric(plan.device, plan.precision), plan.recipe.fine_tuning.freeze
     views, answers = (read_array(path, len(crops)) for path in (plan.views_path(block), plan.answers_path(block)))
-    train, test = pictures_of(crops, person, others=True), pictures_of(crops, person)
+    test = np.concatenate([pictures_of(crops, person) for person in persons])
+    train = np.setdiff1d(np.arange(len(crops)), test)
     # Every fold has the same seed: folds differ in their persons alone.
-    tuned = fine_tune(network, views, torch.from_numpy(crops.ages), train, settings, plan.recipe.seed, fabric)
+    tuned = fine_tune(
+        network, views, torch.from_numpy(crops.ages), train, settings, plan.recipe.seed, fabric, kept=kept
+    )
     with torch.no_grad():
         asked = (torch.from_numpy(one[test]).to(fabric.device).float() for one in answers)
         each = torch.stack([tuned(x) for x in asked])  # (sets, n, 101)
-    probabilities = each.reshape(1 + plan.recipe.mirror, -1, *each.shape[1:]).mean(dim=0)  # (conditions, n, 101)
-    facts = {"person": person, "commit": plan.commit, "hardware": hardware(fabric.device.type)}
-    save_tensors(plan.fold_path(block, person), {"probabilities": probabilities}, facts)
+    return each.reshape(1 + plan.recipe.mirror, -1, *each.shape[1:]).mean(dim=0)
 
 
 def read_fold(plan: Plan, block: Block, person: str, pictures: int) -> tuple[Floats, dict[str, str]]:

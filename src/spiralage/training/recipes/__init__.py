@@ -6,13 +6,14 @@ from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage, Teach
 from spiralage.training.recipes.age_losses import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.training.recipes.base import Optimiser, TrainingRecipe
 from spiralage.training.recipes.load import Recipe, load_recipe
-from spiralage.training.recipes.lopo import Block, FineTuning, LopoRecipe
+from spiralage.training.recipes.lopo import Block, Candidate, FineTuning, LopoRecipe
 from spiralage.training.recipes.restorers import ImagineRecipe, ImagineWeights, SliceRecipe, SliceWeights
 
 __all__ = [
     "AgeRecipe",
     "Augmentation",
     "Block",
+    "Candidate",
     "CrossEntropy",
     "DistributionLearning",
     "FineTuning",

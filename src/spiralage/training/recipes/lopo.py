@@ -29,6 +29,14 @@ class FineTuning(Strict):
     augmentation: Augmentation = Augmentation()
 
 
+class Candidate(Strict):
+    """A setting of ``fine_tuning`` that inner folds may choose."""
+
+    epochs: Epochs
+    learning_rate: float = Field(gt=0, le=10)
+    freeze: int = Field(ge=0, le=1000, description="fine_tuning's or more: that many layers' answers are kept")
+
+
 class Block(Strict):
     """One block of the table: which faces the network was trained on, before and in the folds."""
 
@@ -48,7 +56,30 @@ class LopoRecipe(Strict):
     )
     occluders: tuple[OccluderName, ...] = Field(default=("paper",), min_length=1, description="what hides in the test")
     fine_tuning: FineTuning
+    candidates: tuple[Candidate, ...] = Field(
+        default=(), description="settings in place of fine_tuning's; inner folds choose one for each fold"
+    )
     blocks: tuple[Block, ...] = Field(min_length=1)
+
+    @property
+    def settings(self) -> tuple[FineTuning, ...]:
+        """What inner folds choose from, or the one setting that there is."""
+        own = self.fine_tuning
+        made = [
+            {
+                "epochs": one.epochs,
+                "freeze": one.freeze,
+                "optimiser": own.optimiser.model_copy(update={"learning_rate": one.learning_rate}),
+            }
+            for one in self.candidates
+        ]
+        return tuple(own.model_copy(update=values) for values in made) or (own,)
+
+    @model_validator(mode="after")
+    def _keeps_what_every_candidate_freezes(self) -> LopoRecipe:
+        if any(one.freeze < self.fine_tuning.freeze for one in self.candidates):
+            raise ValueError("a candidate freezes fewer layers than fine_tuning; lower fine_tuning.freeze to the least")
+        return self
 
     @model_validator(mode="after")
     def _has_one_block_a_kind(self) -> LopoRecipe:
