@@ -23,6 +23,7 @@ lint: $(DEV)/.installed
 
 bench: $(DEV)/.installed
 	$(DEV)/bin/python benchmarks/spiral.py
+	$(DEV)/bin/python benchmarks/paper_sizes.py
 	$(DEV)/bin/python benchmarks/photos.py
 
 mutants: $(DEV)/.installed

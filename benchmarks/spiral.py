@@ -173,6 +173,24 @@ def _memory_mib(kind: str) -> float:
     return int(line.split()[1]) / 1024
 
 
+INSTRUCTIONS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512 with bfloat16",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+}
+"""What a processor computes networks with, by the flag in which Linux tells it, widest first."""
+
+
+def instructions() -> str:
+    """The widest arithmetic for networks that this processor has, as Linux tells it."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return "unknown instructions"
+    return next((name for flag, name in INSTRUCTIONS.items() if flag in flags), "no wide instructions")
+
+
 def matrix_rate(precision: torch.dtype, size: int = 256, largest: int = 2048, rounds: int = 7) -> float:
     """Operations per second of this machine's matrix product.
 
@@ -221,7 +239,7 @@ def bench(runs: Path, threads: int, rounds: int, batches: Sequence[int] = BATCHE
     ways = {way: make() for way, make in make_ways(runs, threads).items()}
     work = operations(ways[OURS])
     recipe = load_slice_gan(runs / "slices")[0]
-    origin = {"commit": commit(), "hardware": hardware()}
+    origin = {"commit": commit(), "hardware": f"{hardware()}, {instructions()}"}
     whence: dict[str, Any] = {"rounds": rounds, "recipe": recipe.name, "seed": recipe.seed, **origin}
     rows = []
     for batch in batches:

@@ -319,6 +319,28 @@ class SpeedRow(Row):
     hardware: str
 
 
+class PaperSpeedRow(Row):
+    """A row of ``results/speed-paper.csv``: one way of running SpiralNet at the paper's sizes, with random weights.
+
+    Args:
+        way: what runs the networks, and how precisely.
+        seconds: processor time of one picture, the median of ``rounds``.
+        ratio: the reference's seconds by these.
+        goal: what the ratio was to be; None where there is no goal.
+        gmac: 10⁹ multiplications of one picture.
+        hardware: the processor, with the widest arithmetic that it has for networks.
+    """
+
+    way: str
+    seconds: float
+    ratio: float
+    goal: float | None
+    gmac: float
+    rounds: int
+    commit: str
+    hardware: str
+
+
 class Origin(NamedTuple):
     """What stands beside every number."""
 

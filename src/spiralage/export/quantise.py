@@ -97,8 +97,8 @@ def at_pictures(graph: onnx.GraphProto) -> list[str]:
 
 
 class _WatchedImaginer(Imaginer):
-    def __init__(self) -> None:
-        super().__init__(engine="onnxruntime")
+    def __init__(self, network: str | Path) -> None:
+        super().__init__(network, engine="onnxruntime")
         self.seen: list[Inputs] = []
 
     def inputs(self, crops: Pixels, masks: Mask) -> Inputs:
@@ -107,8 +107,8 @@ class _WatchedImaginer(Imaginer):
 
 
 class _WatchedSliceGenerator(OnnxSliceGenerator):
-    def __init__(self) -> None:
-        super().__init__(engine="onnxruntime")
+    def __init__(self, network: str | Path) -> None:
+        super().__init__(network, engine="onnxruntime")
         self.seen: list[Inputs] = []
 
     def inputs(self, imaginary: Floats, beside: Floats, style: Style) -> Inputs:
@@ -116,18 +116,21 @@ class _WatchedSliceGenerator(OnnxSliceGenerator):
         return self.seen[-1]
 
 
-def watch(faces: Pixels, seed: int = 0) -> dict[str, list[Inputs]]:
-    """What the shipped networks are asked while they restore faces, by network.
+def watch(
+    faces: Pixels, seed: int = 0, *, imaginer: str | Path = "imagine", slices: str | Path = "slices"
+) -> dict[str, list[Inputs]]:
+    """What networks are asked while they restore faces, by network.
 
     Args:
         faces: (N, 256, 256, 3) uint8 RGB.
         seed: of every other face's window; the rest show the paper's.
+        imaginer, slices: the ImagineGAN and the SliceGAN, see ``store``; the shipped ones by default.
     """
-    imaginer, generator, rng = _WatchedImaginer(), _WatchedSliceGenerator(), np.random.default_rng(seed)
+    imagines, generates, rng = _WatchedImaginer(imaginer), _WatchedSliceGenerator(slices), np.random.default_rng(seed)
     for index, face in enumerate(faces):
         window = random_window(rng) if index % 2 else PAPER_WINDOW
-        fill_hidden(Spiral(imaginer, generator), face[None], margin_mask(window)[None])
-    return {imaginer.networks[0]: imaginer.seen, generator.networks[1]: generator.seen}
+        fill_hidden(Spiral(imagines, generates), face[None], margin_mask(window)[None])
+    return {imagines.networks[0]: imagines.seen, generates.networks[1]: generates.seen}
 
 
 def quantise(crops: Crops, folder: Path, seed: int = 0) -> Iterator[Path]:
