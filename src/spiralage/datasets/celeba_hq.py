@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from spiralage.datasets.archives import opened
-from spiralage.datasets.face_classes import ReadClasses, read_classes
+from spiralage.datasets.face_classes import CLASSES_FOLDER, ReadClasses, classes_reader
 from spiralage.datasets.manifest import SPLITS, Row, Split, split_by_hash
 from spiralage.datasets.same_faces import subject_of
 from spiralage.errors import DatasetError
@@ -35,8 +35,6 @@ LISTS = tuple(f"{split}*.flist" for split in SPLITS)
 """Patterns of the lists' names, in the order of the splits."""
 _LIST_SUFFIXES = (".flist", ".txt", ".lst")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-CLASSES_FOLDER = "masks"
-"""Where CelebAMask-HQ's classes of every picture lie; no faces."""
 
 
 def read(path: Path) -> Iterator[tuple[Row, bytes]]:
@@ -75,19 +73,7 @@ def opened_classes(path: Path) -> Iterator[ReadClasses | None]:
         yield None
         return
     with opened(path) as archive:
-        names = {
-            PurePosixPath(name).stem: name
-            for name in archive.named(".png")
-            if PurePosixPath(name).parent.name == CLASSES_FOLDER
-        }
-
-        def read_one(image: str) -> Pixels:
-            name = names.get(PurePosixPath(image).stem)
-            if name is None:
-                raise DatasetError(f"{path}: {image} has no classes in {CLASSES_FOLDER}; fetch the archive again")
-            return read_classes(archive, name)
-
-        yield read_one if names else None
+        yield classes_reader(archive)
 
 
 def classes_of(path: Path) -> Iterator[tuple[str, Pixels]]:

@@ -80,6 +80,11 @@ class Crops:
                 f"{self.folder} holds crops of {self.data}, not of {name}; choose another --crops folder"
             )
 
+    @property
+    def parts(self) -> tuple[Crops, ...]:
+        """The sets that these are crops of: one; several where sets are joined."""
+        return (self,)
+
     @cached_property
     def rows(self) -> list[Row]:
         """All manifest rows, in the order of the crops."""
@@ -207,12 +212,12 @@ class Crops:
         if not self.has_classes:
             raise DatasetError(
                 f"{self.folder}: no classes here; build the crops again in another folder, of a set that has them "
-                "(CelebA-HQ-1000.zip)"
+                "(CelebA-HQ-1000.zip, MaskedFace-450.zip)"
             )
         return self._mapped("classes", CLASSES, np.uint8)
 
     def classes(self, indices: Indices) -> Pixels:
-        """What their pixels show, (n, 256, 256) uint8, see ``face_classes.FaceClass``; background beyond the photo.
+        """What their pixels show, (n, 256, 256) uint8, ``FaceClass`` or the set's own; background beyond the photo.
 
         Raises:
             DatasetError: the set doesn't say, or these crops were built before it was kept.

@@ -1,4 +1,4 @@
-"""What each pixel of a face shows: CelebAMask-HQ's 19 classes (Lee et al. 2020), read and aligned as the crops are."""
+"""What each pixel of a face shows, read and aligned as the crops are: CelebAMask-HQ's 19 classes (Lee et al. 2020)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Callable
 from enum import IntEnum
+from pathlib import PurePosixPath
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,9 @@ from spiralage.types import CROP_SIZE, AlignedFace, Pixels
 
 SIDE = 256
 """Of a picture of classes, pixels, however large the photo is."""
+
+CLASSES_FOLDER = "masks"
+"""Where an archive has the classes of every picture, as a PNG of its name; no faces."""
 
 ReadClasses: TypeAlias = Callable[[str], Pixels]
 """Name of a set's picture → its classes, (256, 256) uint8, of the whole photo; raises DatasetError."""
@@ -46,8 +50,30 @@ class FaceClass(IntEnum):
     CLOTH = 18
 
 
-def read_classes(archive: Archive, name: str) -> Pixels:
-    """A palette PNG of classes: (256, 256) uint8, each a ``FaceClass``.
+def classes_reader(archive: Archive, kind: type[IntEnum] = FaceClass) -> ReadClasses | None:
+    """Reads the classes of an archive's pictures, by the picture's name; None where it has none.
+
+    Args:
+        archive: opened; PNGs in a folder ``masks`` are classes.
+        kind: the classes that there are.
+    """
+    names = {
+        PurePosixPath(name).stem: name
+        for name in archive.named(".png")
+        if PurePosixPath(name).parent.name == CLASSES_FOLDER
+    }
+
+    def read_one(image: str) -> Pixels:
+        name = names.get(PurePosixPath(image).stem)
+        if name is None:
+            raise DatasetError(f"{archive.path}: {image} has no classes in {CLASSES_FOLDER}; fetch the archive again")
+        return read_classes(archive, name, kind)
+
+    return read_one if names else None
+
+
+def read_classes(archive: Archive, name: str, kind: type[IntEnum] = FaceClass) -> Pixels:
+    """A palette PNG of classes: (256, 256) uint8, each of this kind.
 
     Raises:
         DatasetError: it can't be read, has no palette, is of another size or has other classes.
@@ -62,8 +88,8 @@ def read_classes(archive: Archive, name: str) -> Pixels:
             classes = np.array(image, np.uint8)
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # what damaged files have been seen to raise
         raise DatasetError(f"{where}: no readable PNG ({str(error).splitlines()[0]}); {remedy}") from error
-    if classes.max() > max(FaceClass):
-        raise DatasetError(f"{where}: class {classes.max()}, but there are {len(FaceClass)}, from 0; {remedy}")
+    if classes.max() > max(kind):
+        raise DatasetError(f"{where}: class {classes.max()}, but there are {len(kind)}, from 0; {remedy}")
     return classes
 
 

@@ -79,22 +79,27 @@ class JoinedCrops:
 
     def take(self, indices: Indices) -> Pixels:
         """The crops at these positions, (n, 256, 256, 3) uint8 RGB."""
-        return self._gathered(indices, Crops.take)
+        return self.gathered(indices, Crops.take)
 
     def landmarks(self, indices: Indices) -> Floats:
         """Their landmarks as far as they are known, (n, 68, 2) float32, see ``Crops``; raises DatasetError."""
-        return self._gathered(indices, Crops.landmarks)
+        return self.gathered(indices, Crops.landmarks)
 
     def full_landmarks(self, indices: Indices) -> Doubles:
         """68 points for each, (n, 68, 2) float64, see ``Crops.full_landmarks``; raises DatasetError."""
-        return self._gathered(indices, Crops.full_landmarks)
+        return self.gathered(indices, Crops.full_landmarks)
 
     def inside(self, indices: Indices) -> Mask:
         """Where they show the picture itself, (n, 256, 256) bool, see ``Crops.inside``; raises DatasetError."""
-        return self._gathered(indices, Crops.inside)
+        return self.gathered(indices, Crops.inside)
 
-    def _gathered(self, indices: Indices, read: Callable[[Crops, Indices], npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
-        """What each set says of its own, in the order that was asked for."""
+    def gathered(self, indices: Indices, read: Callable[[Crops, Indices], npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
+        """What each set says of its own, in the order that was asked for.
+
+        Args:
+            indices: positions in all sets together.
+            read: what is asked of a set, for positions in it.
+        """
         which = np.searchsorted(self._starts, indices, side="right") - 1
         in_turn = np.argsort(which, kind="stable")
         starts = zip(self.parts, self._starts, strict=False)

@@ -3,7 +3,7 @@
 FOLDER/shard-0000.npy      (n, 256, 256, 3) uint8 RGB; n is 512 in all shards but the last
 FOLDER/landmarks-0000.npy  (n, 68, 2) float32, (x, y) in crop pixels; see ``pack_landmarks``
 FOLDER/inside-0000.npy     (n, 256, 32) uint8: 256×256 bits, 1 where the crop shows the picture
-FOLDER/classes-0000.npy    (n, 256, 256) uint8, see ``face_classes.FaceClass``; only of sets that say what pixels show
+FOLDER/classes-0000.npy    (n, 256, 256) uint8, ``FaceClass`` or ``OutlineClass``; of sets that say what pixels show
 FOLDER/shard-0000.csv      one manifest row per picture, and which detector found the face
 FOLDER/left-out.csv        image, reason: pictures that can't be decoded; only if there are any
 FOLDER/complete.json       written last: how many, from what

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from spiralage.datasets import aaf, celeba_hq, clap2016, fgnet, folder, imdb_wiki, utkface
+from spiralage.datasets import aaf, celeba_hq, clap2016, fgnet, folder, imdb_wiki, maskedface, utkface
 from spiralage.datasets.face_classes import ReadClasses
 from spiralage.datasets.manifest import Row, find_archive
 from spiralage.datasets.same_faces import without_tested
 
-DatasetName: TypeAlias = Literal["utkface", "aaf", "fgnet", "imdb", "wiki", "clap2016", "celeba-hq", "folder"]
+DatasetName: TypeAlias = Literal[
+    "utkface", "aaf", "fgnet", "imdb", "wiki", "clap2016", "celeba-hq", "folder", "maskedface"
+]
 
 Tell: TypeAlias = Callable[[str], None]
 """Takes a line that says what a reader leaves out, and why."""
@@ -87,4 +89,10 @@ SOURCES: dict[DatasetName, Source] = {
         classes=celeba_hq.opened_classes,
     ),
     "folder": Source((), (), lambda path, tell: folder.read(path)),
+    "maskedface": Source(
+        maskedface.ARCHIVES,
+        maskedface.MARKS,
+        lambda path, tell: maskedface.read(path),
+        classes=maskedface.opened_classes,
+    ),
 }
