@@ -5,6 +5,7 @@ Every function takes probabilities of shape (..., 101) and works on the last axi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -85,3 +86,48 @@ def p_at_least(probabilities: Floats | Doubles, age: float) -> Doubles:
     """
     mass: Doubles = np.asarray(probabilities, dtype=np.float64)[..., age <= AGES].sum(axis=-1)
     return mass
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedAge:
+    """What is to be believed of a person's age, once a network was held against faces whose ages are known.
+
+    See ``age.calibrate``, which finds it.
+
+    Args:
+        levels: (L,) float64, rising, in (0, 1).
+        low, high: (L,) float64, the intervals' ends at these levels, years.
+        at_least: (101,) float64, P(age ≥ t) for t = 0…100 years.
+    """
+
+    levels: Doubles
+    low: Doubles
+    high: Doubles
+    at_least: Doubles
+
+    def interval(self, level: float = 0.9) -> tuple[float, float]:
+        """(low, high) in years; between the levels that were found, and 0 and 1, ends are interpolated.
+
+        Raises:
+            ValueError: ``level`` isn't strictly between 0 and 1.
+
+        Example:
+            >>> at_least = np.linspace(1, 0, 101)
+            >>> answer = CalibratedAge(np.array([0.5, 0.9]), np.array([30.0, 20.0]), np.array([40.0, 60.0]), at_least)
+            >>> answer.interval(0.9), answer.interval(0.7)
+            ((20.0, 60.0), (25.0, 50.0))
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"the level of an interval must be between 0 and 1, got {level}")
+        middle = (self.low[0] + self.high[0]) / 2
+        levels = np.array([0, *self.levels, 1])
+        low, high = (
+            float(np.interp(level, levels, [middle, *ends, last]))
+            for ends, last in ((self.low, 0.0), (self.high, float(MAX_AGE)))
+        )
+        return low, high
+
+    def p_at_least(self, age: float) -> float:
+        """P(age ≥ ``age`` years), in [0, 1]; as for ``distribution.p_at_least`` whole years count."""
+        year = int(np.clip(np.ceil(age), 0, MAX_AGE + 1))
+        return 0.0 if year > MAX_AGE else float(self.at_least[year])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spiralage.age.calibrate import calibrated
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator, Estimator
 from spiralage.errors import FolderError, OptionError, told
 from spiralage.faces.detect import Detector, DetectorName
@@ -223,5 +224,6 @@ class AgePipeline:
             occlusions = [self._find_occlusion(crop) for crop in aligned]
             restorations = restore(self._restorer, aligned, occlusions)
             ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
+            ages = calibrated(getattr(self._estimator, "calibration", None), ages, occlusions, restorations)
             reports += map(FaceReport, [one.face for one in some], aligned, occlusions, restorations, ages)
         return tuple(reports)

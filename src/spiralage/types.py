@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from spiralage.distribution import MAX_AGE, age_std, central_interval, expected_age, p_at_least
+from spiralage.distribution import MAX_AGE, CalibratedAge, age_std, central_interval, expected_age, p_at_least
 from spiralage.errors import BoxError
 
 CROP_SIZE = 256
@@ -229,7 +229,9 @@ class AgeEstimate:
     """A probability for every age 0…100 years.
 
     Args:
-        probabilities: (101,) float32, non-negative, sums to 1.
+        probabilities: (101,) float32, non-negative, sums to 1; the network's own.
+        calibrated: what the network's calibration makes of them; None where it has none, or none for the way in which
+            the face was read. Then interval and P(age ≥ t) are the network's own, too.
 
     Example:
         >>> estimate = AgeEstimate(np.eye(101, dtype=np.float32)[30])
@@ -238,6 +240,7 @@ class AgeEstimate:
     """
 
     probabilities: Floats
+    calibrated: CalibratedAge | None = None
 
     def __post_init__(self) -> None:
         p = self.probabilities
@@ -257,12 +260,19 @@ class AgeEstimate:
         return float(age_std(self.probabilities))
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """The central interval that holds ``level`` of the probability, (low, high) in years."""
+        """The interval that holds the age with probability ``level``, (low, high) in years.
+
+        Calibrated, it does so for people of every age; else it is the central one of the network's distribution.
+        """
+        if self.calibrated is not None:
+            return self.calibrated.interval(level)
         low, high = central_interval(self.probabilities, level)
         return float(low), float(high)
 
     def p_at_least(self, age: float) -> float:
-        """P(age ≥ ``age`` years), in [0, 1]."""
+        """P(age ≥ ``age`` years), in [0, 1]; calibrated where there is a calibration."""
+        if self.calibrated is not None:
+            return self.calibrated.p_at_least(age)
         return float(p_at_least(self.probabilities, age))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from spiralage.age.calibrate import METADATA, Calibration
 from spiralage.errors import ModelFileError, NetworkError
 from spiralage.runtime import check_signature, open_session
 from spiralage.store import StoredNetwork, resolve
@@ -25,6 +27,8 @@ class Estimator(Protocol):
 
 class AgeEstimator:
     """Reads the age off aligned crops.
+
+    ``calibration`` is the network's, see ``calibrate``; None where its file has none.
 
     Args:
         network: a shipped age network, or a user's: see ``store``. Size and colours of pictures are prepared inside
@@ -46,6 +50,7 @@ class AgeEstimator:
         (file,) = found.files
         self._session = open_session(file, threads)
         check_signature(self._session, "age", found.name)
+        self.calibration = _calibration(found.name, self._session.metadata)
         if not file.shipped:
             self._try_out()
 
@@ -87,3 +92,10 @@ class AgeEstimator:
         if not np.isfinite(found).all():
             raise NetworkError(f"the age network {self.network} answered with NaN or infinity; use another")
         return found
+
+
+def _calibration(name: str, metadata: Mapping[str, str]) -> Calibration | None:
+    try:
+        return Calibration.from_json(metadata[METADATA]) if METADATA in metadata else None
+    except ModelFileError as error:
+        raise ModelFileError(f"{name}: {error}") from error
