@@ -1,4 +1,4 @@
-"""Small ONNX networks that tests make: age networks that are right, and ones that are wrong in one way each."""
+"""Small ONNX networks that tests make: age and landmark networks that are right, or wrong in one way each."""
 
 from __future__ import annotations
 
@@ -52,6 +52,46 @@ def age_model(
         "age",
         [helper.make_tensor_value_info(takes, dtype, shape)],
         [helper.make_tensor_value_info(gives, TensorProto.FLOAT, (shape[0], ages))],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def landmark_model(points: np.ndarray, spread: float = 4.0) -> bytes:
+    """A landmark network that says the same 68 points, and the same spread of each, whatever it sees.
+
+    Args:
+        points: (68, 2), (x, y) in pixels of what it sees.
+        spread: in the same pixels.
+    """
+    constants = {
+        "points68": points.astype(np.float32)[None],
+        "spreads68": np.full((1, 68), spread, np.float32),
+        "nothing": np.zeros(1, np.float32),
+        "axes": np.arange(1, 4, dtype=np.int64),
+        "one": np.ones(1, np.int64),
+        "two": np.array([1, 2], np.int64),
+    }
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nothing"], ["zero"]),
+        helper.make_node("Unsqueeze", ["zero", "two"], ["square"]),
+        helper.make_node("Unsqueeze", ["zero", "one"], ["column"]),
+        helper.make_node("Add", ["square", "points68"], ["points"]),
+        helper.make_node("Add", ["column", "spreads68"], ["spreads"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "landmarks",
+        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ("N", 256, 256, 3))],
+        [
+            helper.make_tensor_value_info("points", TensorProto.FLOAT, ("N", 68, 2)),
+            helper.make_tensor_value_info("spreads", TensorProto.FLOAT, ("N", 68)),
+        ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

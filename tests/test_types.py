@@ -65,6 +65,23 @@ def test_landmarks_are_68_or_5_points(shape: tuple[int, ...]) -> None:
         Landmarks(np.zeros(shape), "given")
 
 
+@pytest.mark.parametrize("spread", [np.ones(5), np.full(68, -1.0), np.full(68, np.nan), np.ones((68, 1))])
+def test_each_landmark_has_one_spread(spread: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="spreads must be finite and not negative, one for each point"):
+        Landmarks(np.zeros((68, 2)), "heatmap", spread)
+
+
+def test_spreads_grow_as_landmarks_move_apart() -> None:
+    points, spread = np.arange(10.0).reshape(5, 2), np.arange(5.0)
+    turned = np.array([[0.0, -3.0, 1.0], [3.0, 0.0, 2.0]])  # by a right angle, three times as large
+    moved = Landmarks(points, "heatmap", spread).moved(turned)
+    np.testing.assert_allclose(moved.points, np.stack([1 - 3 * points[:, 1], 2 + 3 * points[:, 0]], axis=1))
+    assert moved.spread_px is not None
+    np.testing.assert_allclose(moved.spread_px, 3 * spread)
+    assert moved.source == "heatmap"
+    assert Landmarks(points, "dlib").moved(turned).spread_px is None
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_landmarks_are_finite(value: float) -> None:
     points = np.zeros((5, 2))

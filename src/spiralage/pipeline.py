@@ -15,7 +15,7 @@ from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator, Estimator
 from spiralage.errors import FolderError, OptionError, told
 from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
-from spiralage.faces.landmarks import Landmarker, LandmarkerName
+from spiralage.faces.landmarks import DEFAULT_LANDMARKER, Landmarker, LandmarkerName
 from spiralage.image_io import STDIN, PhotoLike, as_photo, read_stdin_photo
 from spiralage.occlusion.find import FindOcclusion, OcclusionName, occlusion_finder
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
@@ -67,7 +67,7 @@ class AgePipeline:
         detector: "auto" (the best that is there), "yunet", "dlib", "none": the picture is a face, and what else
             ``faces.detect`` names; or a ``faces.detect.Detector``.
         box: where the face is, in photo pixels; overrules ``detector``.
-        landmarks: "dlib" (68 points), "detector" (what the detector gave) or "fan"; or a
+        landmarks: "dlib" or "heatmap" (68 points), "detector" (what the detector gave) or "fan"; or a
             ``faces.landmarks.Landmarker``.
         occlusion: what is hidden in an aligned face: "auto" (what lies beyond the photo), "none", an occluder's name
             (see ``occlusion.occluders``), or a function from an AlignedFace to an Occlusion.
@@ -93,7 +93,7 @@ class AgePipeline:
         *,
         detector: DetectorName | Detector = "auto",
         box: Box | None = None,
-        landmarks: LandmarkerName | Landmarker = "dlib",
+        landmarks: LandmarkerName | Landmarker = DEFAULT_LANDMARKER,
         occlusion: OcclusionName | FindOcclusion = "auto",
         restorer: str | Path | Restorer = DEFAULT_RESTORER,
         network: str | Path | Estimator = DEFAULT_NETWORK,

@@ -177,6 +177,10 @@ SIGNATURES: dict[Kind, tuple[dict[str, Port], tuple[str, Port]]] = {
         {"crops": Port("tensor(uint8)", ("N", 256, 256, 3))},
         ("probabilities", Port("tensor(float)", ("N", 101))),
     ),
+    "landmarks": (
+        {"crops": Port("tensor(uint8)", ("N", 256, 256, 3))},
+        ("points", Port("tensor(float)", ("N", 68, 2))),
+    ),
 }
 """What networks of a kind take and give, by name: what a user's network is checked for."""
 

@@ -30,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     from importlib.abc import Traversable
 
-Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face"]
+Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face", "landmarks"]
 """What a network does; as manifests call it."""
 
 PARTS: dict[Kind, tuple[str, ...]] = {
@@ -38,6 +38,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "imagine": ("",),
     "slices": ("-context", "-paint"),
     "mean-face": ("",),
+    "landmarks": ("",),
 }
 """What the names of a kind's files end in."""
 

@@ -27,7 +27,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float32]
 Doubles: TypeAlias = npt.NDArray[np.float64]
 
-LandmarkSource: TypeAlias = Literal["yunet", "dlib", "fan", "given"]
+LandmarkSource: TypeAlias = Literal["yunet", "dlib", "fan", "heatmap", "given"]
 
 
 def _check_rgb(pixels: Pixels, what: str) -> None:
@@ -110,14 +110,34 @@ class Landmarks:
     Args:
         points: (68, 2) or (5, 2) float64, (x, y) in pixels.
         source: what found them.
+        spread_px: how unsure each is, (68,) or (5,) float64: its standard deviation along either axis, in pixels; None
+            where what found them doesn't say.
     """
 
     points: Doubles
     source: LandmarkSource
+    spread_px: Doubles | None = None
 
     def __post_init__(self) -> None:
         if self.points.shape not in ((68, 2), (5, 2)) or not np.isfinite(self.points).all():
             raise ValueError(f"landmarks must be finite with shape (68, 2) or (5, 2), got {self.points.shape}")
+        spread = self.spread_px
+        if spread is not None and (
+            spread.shape != self.points.shape[:1] or not np.isfinite(spread).all() or (spread < 0).any()
+        ):
+            raise ValueError(f"spreads must be finite and not negative, one for each point, got {spread.shape}")
+
+    def moved(self, matrix: Doubles) -> Landmarks:
+        """The same landmarks in other pixels: points moved by a (2, 3) affine matrix, spreads as lengths change.
+
+        >>> double = np.array([[2.0, 0, 0], [0, 2.0, 1]])
+        >>> landmarks = Landmarks(np.ones((5, 2)), "given", np.full(5, 0.5)).moved(double)
+        >>> landmarks.points[0].tolist(), float(landmarks.spread_px[0])
+        ([2.0, 3.0], 1.0)
+        """
+        points = self.points @ matrix[:, :2].T + matrix[:, 2]
+        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        return Landmarks(points, self.source, None if self.spread_px is None else self.spread_px * scale)
 
     def five(self) -> Doubles:
         """The five points, (5, 2) float64; of 68 points the eyes are the means of their six.

@@ -97,8 +97,8 @@ def test_finders_by_name_and_by_object(portrait: Photo) -> None:
 
 
 def test_a_detector_without_landmarks_is_not_asked_for_them() -> None:
-    with pytest.raises(OptionError, match="dlib gives no landmarks; use landmarks dlib or fan"):
+    with pytest.raises(OptionError, match="dlib gives no landmarks; use landmarks dlib, heatmap or fan"):
         make_finder("dlib", "detector")
-    with pytest.raises(OptionError, match="three gives no landmarks; use landmarks dlib or fan"):
+    with pytest.raises(OptionError, match="three gives no landmarks; use landmarks dlib, heatmap or fan"):
         make_finder(Three(), "detector")
     assert isinstance(make_finder("none", "detector").landmarker, DetectorLandmarks)

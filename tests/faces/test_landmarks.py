@@ -111,5 +111,5 @@ def test_landmarkers_by_name() -> None:
 @pytest.mark.parametrize("name", ["fann", "", "DLIB"])
 def test_there_are_only_these_landmarkers(name: str) -> None:
     assert tuple(LANDMARKERS) == get_args(LandmarkerName)
-    with pytest.raises(OptionError, match=f"no landmarks '{name}'; choose dlib, detector or fan"):
+    with pytest.raises(OptionError, match=f"no landmarks '{name}'; choose dlib, heatmap, detector or fan"):
         make_landmarker(name)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from spiralage.errors import RecipeError
 from spiralage.networks.heads import HEADS, HeadName, make_head
+from spiralage.occlusion.occluders import OCCLUDERS
 from spiralage.training import imagenet
 from spiralage.training.recipes import (
     AgeRecipe,
@@ -20,6 +21,7 @@ from spiralage.training.recipes import (
     DistributionLearning,
     ImagineRecipe,
     ImagineWeights,
+    LandmarkRecipe,
     LopoRecipe,
     MeanVariance,
     SliceRecipe,
@@ -83,13 +85,17 @@ edge = 0.2
 def command_of(path: Path) -> str:
     """Which command a recipe is for, by a table that only such recipes have."""
     text = path.read_text(encoding="utf-8")
+    if "[boxes]" in text:
+        return "train landmarks"
     if "[generator]" in text:
         return "train slices" if "\nthickness = " in text else "train imagine"
     return "evaluate lopo" if "[fine_tuning]" in text else "train age"
 
 
-def load(path: Path) -> AgeRecipe | ImagineRecipe | SliceRecipe | LopoRecipe:
+def load(path: Path) -> AgeRecipe | ImagineRecipe | LandmarkRecipe | SliceRecipe | LopoRecipe:
     command = command_of(path)
+    if command == "train landmarks":
+        return load_recipe(path, LandmarkRecipe)
     if command == "evaluate lopo":
         return load_recipe(path, LopoRecipe)
     if command == "train slices":
@@ -145,6 +151,14 @@ def test_what_a_slice_gan_learns_by_has_a_recipe(path: Path) -> None:
     assert recipe.features in {"vgg19", *imagenet.WEIGHTS} or has_recipe(recipe.features, "train age")
     assert recipe.perceptual_features is None or has_recipe(recipe.perceptual_features, "train age")
     assert recipe.network.size % recipe.network.thickness == 0
+
+
+@pytest.mark.parametrize("path", files_of("train landmarks"), ids=lambda path: path.stem)
+def test_some_occluders_are_kept_for_the_test_of_landmarks(path: Path) -> None:
+    recipe = load_recipe(path, LandmarkRecipe)
+    assert "surgical-mask" in recipe.occluders
+    assert {"n95-mask", "veil", "cup"} <= set(OCCLUDERS) - set(recipe.occluders)
+    assert 0.5 < sum(recipe.occluders.values()) < 1  # some faces are clean
 
 
 @pytest.mark.parametrize("path", files_of("evaluate lopo"), ids=lambda path: path.stem)

@@ -41,7 +41,7 @@ def data_crops(
         counted = ", ".join(other for other, known in SOURCES.items() if known.read_part)
         raise OptionError(f"--partial is for {counted}; {name} may have any number of pictures, leave it away")
     archive = source.find(data)
-    folder, finder = crops or CACHE / name, make_finder(detector)
+    folder, finder = crops or CACHE / name, make_finder(detector, "dlib")
     with source.classes(archive) as classes, progress_bar("crops") as update:
         left_out = build_crops(read(archive, note), folder, finder, data=name, classes=classes, progress=update)
     say(f"{folder}: {len(Crops(folder))} crops of {name}")

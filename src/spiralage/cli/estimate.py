@@ -16,7 +16,7 @@ from spiralage.cli.one_photo import Detector, Overwrite, RestorerOption, YuNet
 from spiralage.cli.options import Threads, not_too_many
 from spiralage.cli.outlets import Outlets
 from spiralage.errors import FolderError, OptionError
-from spiralage.faces.landmarks import LandmarkerName
+from spiralage.faces.landmarks import DEFAULT_LANDMARKER, LandmarkerName
 from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, list_pictures
 from spiralage.occlusion.find import OcclusionName
@@ -55,7 +55,7 @@ def estimate(
     csv: Annotated[Path | None, typer.Option(help="write a CSV file, one line per face, as they come")] = None,
     report: Annotated[Path | None, typer.Option(help="write DIR/index.html, with the steps pictured")] = None,
     detector: Detector = "auto",
-    landmarks: Annotated[LandmarkerName, typer.Option(help="what marks the face")] = "dlib",
+    landmarks: Annotated[LandmarkerName, typer.Option(help="what marks the face")] = DEFAULT_LANDMARKER,
     box: BoxOption = None,
     at_least: Annotated[list[int] | None, typer.Option(min=0, max=100, help="add P(age ≥ this); repeatable")] = None,
     occlusion: Annotated[

@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
     train.command("age")(train_age)
     train.command("imagine")(train_imagine)
     train.command("slices")(train_slices)
+    train.command("landmarks")(train_landmarks)
     train.command("mean-face")(train_mean_face)
     train.command("queue")(train_queue)
     app.add_typer(train, name="train")
@@ -143,6 +144,36 @@ def train_slices(
     from spiralage.training.tasks.slices import train_slices as train
 
     _train_restorer(train, load_recipe(recipe, SliceRecipe), crops, run, device, precision, minutes, finish, threads)
+
+
+def train_landmarks(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    minutes: Minutes = None,
+    finish: Finish = False,
+    threads: Threads = None,
+) -> None:
+    """Train a landmark network; called again, it goes on from the last checkpoint."""
+    need_train_extra()
+    from spiralage.training.recipes import LandmarkRecipe, load_recipe
+    from spiralage.training.tasks.landmarks import train_landmarks as train
+
+    settings = load_recipe(recipe, LandmarkRecipe)
+    faces = _crops_of(settings, crops)
+    with _training(settings.name, run, threads) as (folder, progress):
+        train(
+            settings,
+            faces,
+            folder,
+            device=device,
+            precision=precision,
+            minutes=minutes,
+            finish=finish,
+            progress=progress,
+        )
 
 
 def _train_restorer(

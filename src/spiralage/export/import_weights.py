@@ -14,10 +14,11 @@ from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.onnx import age_weights, is_mirrored, torch_weights
 from spiralage.files import write_text
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, load_recipe
+from spiralage.training.recipes import AgeRecipe, ImagineRecipe, LandmarkRecipe, SliceRecipe, load_recipe
 from spiralage.training.run import RECORD, WEIGHTS
 from spiralage.training.tasks.age import build_age_network
 from spiralage.training.tasks.imagine import make_generator
+from spiralage.training.tasks.landmarks import build_landmark_network
 from spiralage.training.tasks.slices import build_slice_gan
 
 PARTS = ("context", "paint")
@@ -28,8 +29,8 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
     """Write a shipped network's weights as the finished run that they came from.
 
     Args:
-        name: its section in ``weights/manifest.toml``, of kind age or imagine; or a SliceGAN's name, which has
-            two sections, ``NAME-context`` and ``NAME-paint``.
+        name: its section in ``weights/manifest.toml``, of kind age, imagine or landmarks; or a SliceGAN's name, which
+            has two sections, ``NAME-context`` and ``NAME-paint``.
         recipes: the folder with its recipe.
         folder: the run's folder; must hold no run.
 
@@ -55,7 +56,7 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
 
 def _rebuild(
     entry: weights.Entry, path: Path, data: Sequence[bytes]
-) -> tuple[AgeRecipe | ImagineRecipe | SliceRecipe, nn.Module]:
+) -> tuple[AgeRecipe | ImagineRecipe | LandmarkRecipe | SliceRecipe, nn.Module]:
     """The recipe of shipped files, and its network with their weights."""
     if entry.kind == "age":
         age = load_recipe(path, AgeRecipe)
@@ -65,11 +66,17 @@ def _rebuild(
     if entry.kind == "imagine":
         imagine = load_recipe(path, ImagineRecipe)
         return imagine, _filled(make_generator(imagine), torch_weights(data[0], "generator."), path)
+    if entry.kind == "landmarks":
+        points = load_recipe(path, LandmarkRecipe)
+        tensors = {key: value for key, value in torch_weights(data[0]).items() if not _is_made_up(key)}
+        return points, _filled(build_landmark_network(points), tensors, path)
     if entry.kind == "slices":
         slices = load_recipe(path, SliceRecipe)
         tensors = {key: value for part in data for key, value in torch_weights(part).items() if not _is_made_up(key)}
         return slices, _filled(build_slice_gan(slices, tensors), tensors, path)
-    raise ModelFileError(f"a {entry.kind} can't be imported; age networks, ImagineGANs and SliceGANs can")
+    raise ModelFileError(
+        f"a {entry.kind} can't be imported; age networks, ImagineGANs, SliceGANs and landmark networks can"
+    )
 
 
 def _filled(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:

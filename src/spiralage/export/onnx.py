@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from spiralage.errors import CheckpointError
 from spiralage.export.manifest import check_name, make_entry, put, read_entries
 from spiralage.networks.age import AgeNetwork
+from spiralage.networks.landmarks import LandmarkNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
 from spiralage.runtime import Session
@@ -25,6 +26,7 @@ from spiralage.training.pretrained import learned_from
 from spiralage.training.run import RECORD, read_record
 from spiralage.training.tasks.age import load_age_network
 from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.training.tasks.landmarks import load_landmark_network
 from spiralage.training.tasks.mean_face import read_mean_face
 from spiralage.training.tasks.slices import load_slice_gan
 
@@ -67,6 +69,11 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
         "noise": torch.rand(2, ImagineGenerator.NOISE_CHANNELS, imaginer.size, imaginer.size),
     }
     return _to_onnx(imaginer, example, ["pictures"])
+
+
+def landmarks_onnx(network: LandmarkNetwork) -> bytes:
+    """A landmark network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``points`` (N, 68, 2), ``spreads`` (N, 68)."""
+    return _to_onnx(network, {"crops": _noise_crops()}, ["points", "spreads"])
 
 
 def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
@@ -243,4 +250,6 @@ def _files(run: Path, kind: Kind) -> dict[str, bytes]:
         return slices_onnx(gan, recipe.network.size)
     if kind == "mean-face":
         return {"": read_mean_face(run)}
+    if kind == "landmarks":
+        return {"": landmarks_onnx(load_landmark_network(run)[1])}
     return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}

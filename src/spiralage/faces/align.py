@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from spiralage.types import CROP_SIZE, AlignedFace, Doubles, Face, Landmarks, Photo, Pixels
+from spiralage.types import CROP_SIZE, AlignedFace, Box, Doubles, Face, Landmarks, Mask, Photo, Pixels
 
 ANCHORS = np.array([[86.0, 98.0], [170.0, 98.0], [128.0, 190.0]])
 """Where left eye, right eye and mouth centre go: (3, 2), (x, y) in crop pixels."""
@@ -42,12 +42,26 @@ def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
         >>> align(photo, Face(Box(0, 0, 300, 300))).pixels.mean()
         np.float64(7.0)
     """
-    matrix = _square_matrix(face) if face.landmarks is None else similarity(_three(face.landmarks), ANCHORS)
-    moved = _moved(face.landmarks, matrix)
+    matrix = square_matrix(face.box) if face.landmarks is None else aligning(face.landmarks)
+    crop, inside = cut_out(photo, matrix, mirror=mirror)
+    return AlignedFace(crop, matrix, inside, None if face.landmarks is None else face.landmarks.moved(matrix))
+
+
+def cut_out(photo: Photo, matrix: Doubles, *, mirror: bool = False) -> tuple[Pixels, Mask]:
+    """What a matrix takes into a crop.
+
+    Args:
+        photo: (height, width, 3) uint8 RGB.
+        matrix: (2, 3) float64, takes photo (x, y, 1) to crop (x, y): a turn, a scale and a shift.
+        mirror: see ``align``.
+
+    Returns:
+        The crop, (256, 256, 3) uint8 RGB, and where it shows the photo, (256, 256) bool.
+    """
     reach = _reach(matrix)
     size = (CROP_SIZE, CROP_SIZE)
     if _shows_nothing(photo, reach):
-        return AlignedFace(np.zeros((*size, 3), np.uint8), matrix, np.zeros(size, np.bool_), moved)
+        return np.zeros((*size, 3), np.uint8), np.zeros(size, np.bool_)
     pixels, to_crop = _source(photo, matrix, reach)
     # Mirrored in any case: a black border would bleed into the photo's outermost pixels.
     warped = cv2.warpAffine(pixels, to_crop, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
@@ -55,7 +69,7 @@ def align(photo: Photo, face: Face, *, mirror: bool = False) -> AlignedFace:
     inside = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_crop, size, flags=cv2.INTER_NEAREST).astype(bool)
     if not mirror and not inside.all():
         crop[~inside] = 0
-    return AlignedFace(crop, matrix, inside, moved)
+    return crop, inside
 
 
 def similarity(source: Doubles, target: Doubles) -> Doubles:
@@ -97,22 +111,23 @@ def invert(matrix: Doubles) -> Doubles:
     return np.asarray(cv2.invertAffineTransform(matrix), dtype=np.float64)
 
 
-def _three(landmarks: Landmarks) -> Doubles:
+def aligning(landmarks: Landmarks) -> Doubles:
+    """The (2, 3) matrix that takes a face with these landmarks into the common frame, see ``ANCHORS``.
+
+    Raises:
+        ValueError: eyes and mouth lie in one point.
+    """
     left_eye, right_eye, _, left_mouth, right_mouth = landmarks.five()
-    return np.stack([left_eye, right_eye, (left_mouth + right_mouth) / 2])
+    return similarity(np.stack([left_eye, right_eye, (left_mouth + right_mouth) / 2]), ANCHORS)
 
 
-def _square_matrix(face: Face) -> Doubles:
-    """The centred square of the box → the crop, edges on edges (hence the half pixels)."""
-    scale = CROP_SIZE / min(face.box.width, face.box.height)
-    x, y = face.box.centre
+def square_matrix(box: Box) -> Doubles:
+    """The (2, 3) matrix from the centred square of a box to the crop, edges on edges (hence the half pixels)."""
+    scale = CROP_SIZE / min(box.width, box.height)
+    x, y = box.centre
     shift = CROP_SIZE / 2 - scale * np.array([x, y]) + scale / 2 - 0.5
     # A box's edges lie between pixels, points at their centres: centre (x, y) of the box is at x − ½.
     return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-
-
-def _moved(landmarks: Landmarks | None, matrix: Doubles) -> Landmarks | None:
-    return None if landmarks is None else Landmarks(transform(landmarks.points, matrix), landmarks.source)
 
 
 def _reach(matrix: Doubles) -> Doubles:

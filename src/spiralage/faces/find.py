@@ -19,7 +19,14 @@ from typing import NamedTuple
 from spiralage.errors import OptionError
 from spiralage.faces.align import align
 from spiralage.faces.detect import Detector, DetectorName, GivenBox, KnowsUp, check_detector, make_detector
-from spiralage.faces.landmarks import DetectorLandmarks, Landmarker, LandmarkerName, check_landmarker, make_landmarker
+from spiralage.faces.landmarks import (
+    DEFAULT_LANDMARKER,
+    DetectorLandmarks,
+    Landmarker,
+    LandmarkerName,
+    check_landmarker,
+    make_landmarker,
+)
 from spiralage.faces.turn import TURNS, aligned_as_given, around, face_as_given, face_as_turned, scaled, shifted, turned
 from spiralage.image_io import resized
 from spiralage.types import AlignedFace, Box, Face, Photo
@@ -181,7 +188,7 @@ def _score(view: View) -> float:
 
 def make_finder(
     detector: DetectorName | Detector = "auto",
-    landmarks: LandmarkerName | Landmarker = "dlib",
+    landmarks: LandmarkerName | Landmarker = DEFAULT_LANDMARKER,
     *,
     box: Box | None = None,
     yunet: Path | None = None,
@@ -214,7 +221,7 @@ def make_finder(
     # A picture that *is* a face is taken as already normalised: it has no landmarks.
     whole_picture = isinstance(chosen, GivenBox) and chosen.box is None
     if landmarks == "detector" and not whole_picture and not chosen.gives_landmarks:
-        raise OptionError(f"the detector {chosen.name} gives no landmarks; use landmarks dlib or fan")
+        raise OptionError(f"the detector {chosen.name} gives no landmarks; use landmarks dlib, heatmap or fan")
     if whole_picture:
         return FaceFinder(chosen, DetectorLandmarks())
     return FaceFinder(chosen, make_landmarker(landmarks) if isinstance(landmarks, str) else landmarks, up=up)

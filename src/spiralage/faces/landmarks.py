@@ -1,4 +1,4 @@
-"""Face → landmarks. One interface; dlib's 68 points by default, FAN's as an extra."""
+"""Face → landmarks. One interface; dlib's 68 points, those of the project's own network, FAN's as an extra."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from spiralage.faces.dlib_faces import DlibLandmarker
 from spiralage.text import one_of
 from spiralage.types import Face, Landmarks, Photo
 
-LandmarkerName: TypeAlias = Literal["dlib", "detector", "fan"]
+LandmarkerName: TypeAlias = Literal["dlib", "heatmap", "detector", "fan"]
+
+DEFAULT_LANDMARKER: LandmarkerName = "dlib"
+"""What marks a face unless something else is asked for."""
 
 
 class Landmarker(Protocol):
@@ -32,6 +35,12 @@ class DetectorLandmarks:
         return face.landmarks
 
 
+def _heatmap() -> Landmarker:
+    from spiralage.faces.heatmap import HeatmapLandmarker  # ONNX Runtime takes longer to load than all else here
+
+    return HeatmapLandmarker()
+
+
 def _fan() -> Landmarker:
     from spiralage.faces.fan import FanLandmarker  # its packages are an extra
 
@@ -40,16 +49,18 @@ def _fan() -> Landmarker:
 
 LANDMARKERS: dict[LandmarkerName, Callable[[], Landmarker]] = {
     "dlib": DlibLandmarker,
+    "heatmap": _heatmap,
     "detector": DetectorLandmarks,
     "fan": _fan,
 }
 
 
-def make_landmarker(name: LandmarkerName = "dlib") -> Landmarker:
+def make_landmarker(name: LandmarkerName = DEFAULT_LANDMARKER) -> Landmarker:
     """The landmarker of that name.
 
     Raises:
         OptionError: there is none.
+        ModelFileError: "heatmap" where its network isn't there.
         MissingExtraError: "fan" without its extra.
 
     Example:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from spiralage.faces.align import invert, transform
-from spiralage.types import AlignedFace, Box, Doubles, Face, Landmarks, Photo
+from spiralage.types import AlignedFace, Box, Doubles, Face, Photo
 
 TURNS = (90, 270, 180)
 """Degrees clockwise, in the order in which cameras and scanners leave them out."""
@@ -50,7 +50,7 @@ def _moved(face: Face, matrix: Doubles) -> Face:
     (left, top), (right, bottom) = np.sort(transform(corners, matrix), axis=0) + 0.5
     landmarks = face.landmarks
     if landmarks is not None:
-        landmarks = Landmarks(transform(landmarks.points, matrix), landmarks.source)
+        landmarks = landmarks.moved(matrix)
     return dataclasses.replace(face, box=Box(left, top, right - left, bottom - top), landmarks=landmarks)
 
 
@@ -96,5 +96,5 @@ def scaled(face: Face, photo: tuple[int, int], small: tuple[int, int]) -> Face:
     box = Box(face.box.x * across, face.box.y * down, face.box.width * across, face.box.height * down)
     landmarks = face.landmarks
     if landmarks is not None:
-        landmarks = Landmarks(landmarks.points * (across, down), landmarks.source)
+        landmarks = landmarks.moved(np.array([[across, 0.0, 0.0], [0.0, down, 0.0]]))
     return dataclasses.replace(face, box=box, landmarks=landmarks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage, Teaching
 from spiralage.training.recipes.age_losses import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.training.recipes.base import Optimiser, TrainingRecipe
+from spiralage.training.recipes.landmarks import LandmarkRecipe
 from spiralage.training.recipes.load import Recipe, load_recipe
 from spiralage.training.recipes.lopo import Block, Candidate, FineTuning, LopoRecipe
 from spiralage.training.recipes.restorers import ImagineRecipe, ImagineWeights, SliceRecipe, SliceWeights
@@ -19,6 +20,7 @@ __all__ = [
     "FineTuning",
     "ImagineRecipe",
     "ImagineWeights",
+    "LandmarkRecipe",
     "LopoRecipe",
     "MeanVariance",
     "Optimiser",
