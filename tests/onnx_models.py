@@ -67,7 +67,7 @@ def landmark_model(points: np.ndarray, spread: float = 4.0) -> bytes:
         points: (68, 2), (x, y) in pixels of what it sees.
         spread: in the same pixels.
     """
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "points68": points.astype(np.float32)[None],
         "spreads68": np.full((1, 68), spread, np.float32),
         "nothing": np.zeros(1, np.float32),

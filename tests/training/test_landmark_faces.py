@@ -13,7 +13,7 @@ from spiralage.datasets.crops import Crops
 from spiralage.datasets.manifest import Row
 from spiralage.faces.heatmap import FRAME
 from spiralage.mean_face import mean_landmarks
-from spiralage.occlusion.occluders import OCCLUDERS
+from spiralage.occlusion.occluders import OCCLUDERS, Cover, Occluder
 from spiralage.training import covers, landmark_faces
 from spiralage.training.landmark_faces import draw_cut, draw_faces, draw_square, fixed_faces, seen_in, with_points
 from spiralage.training.recipes import LandmarkRecipe
@@ -46,7 +46,7 @@ def spot(picture: np.ndarray, at: Doubles) -> Doubles:
     y, x = np.mgrid[:256, :256]
     near = (np.abs(x - at[0]) < 12) & (np.abs(y - at[1]) < 12)
     weight = np.where(near, np.clip(picture[..., 0].astype(float) - 60, 0, None), 0)
-    return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+    return np.array([(x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()])
 
 
 def test_faces_without_all_points_are_left_out(crops: Crops) -> None:
@@ -79,8 +79,12 @@ def test_the_same_seed_shows_the_same(crops: Crops) -> None:
 def test_only_the_recipes_occluders_are_drawn(crops: Crops, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
-    def noting(name: str) -> Any:
-        return lambda points, rng: (drawn.append(name), OCCLUDERS["bar"](points, rng))[1]
+    def noting(name: str) -> Occluder:
+        def draw(points: Doubles, rng: np.random.Generator) -> Cover:
+            drawn.append(name)
+            return OCCLUDERS["bar"](points, rng)
+
+        return draw
 
     monkeypatch.setattr(covers, "OCCLUDERS", {name: noting(name) for name in OCCLUDERS})
     recipe = landmark_recipe(occluders={"scarf": 0.4, "sunglasses": 0.4})

@@ -23,6 +23,7 @@ from spiralage.cli.options import (
 )
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import OptionError
+from spiralage.faces.detect import DetectorName
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, occluder_named
 
 SplitChoice: TypeAlias = Literal["val", "test"]
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("holdout")(evaluate_holdout)
     evaluate.command("lopo")(evaluate_lopo)
     evaluate.command("restore")(evaluate_restore)
+    evaluate.command("landmarks")(evaluate_landmarks)
     evaluate.command("sheet")(evaluate_sheet)
     evaluate.command("training")(evaluate_training)
     evaluate.command("goals")(evaluate_goals)
@@ -200,6 +202,61 @@ def _there(given: Mapping[DatasetName, Path | None]) -> dict[DatasetName, Path]:
         else:
             note(f"no crops in {CACHE / name}: going without {name}; run: spiralage data crops {name}")
     return folders
+
+
+def evaluate_landmarks(
+    network: Annotated[
+        str, typer.Option(help="the heat-map network's name, file or run folder (see: spiralage models)")
+    ] = "landmarks",
+    recipe: Annotated[Path, typer.Option(help="its recipe: says which occluders it was trained with")] = Path(
+        "recipes/landmarks.toml"
+    ),
+    data: Data = None,
+    detector: Annotated[DetectorName, typer.Option(help="what finds the faces")] = "auto",
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
+    most: Annotated[int, typer.Option(min=2, help="take so many photos of each set, evenly spread")] = 200,
+    occluder: Occluders = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the occluders")] = 0,
+    threads: Threads = None,
+) -> None:
+    """Where landmarkers put the points of hidden faces: AAF's and CelebA-HQ's test photos and FG-NET's.
+
+    The truth is what dlib says of the clean photo.
+    """
+    need_train_extra()
+    from spiralage.evaluation.protocols import landmarks
+    from spiralage.faces.detect import make_detector
+    from spiralage.faces.dlib_faces import DlibLandmarker
+    from spiralage.faces.heatmap import HeatmapLandmarker
+    from spiralage.files import check_writable
+    from spiralage.training.recipes import LandmarkRecipe, load_recipe
+
+    set_threads(threads)
+    check_writable(output / "landmarks.csv")
+    settings = load_recipe(recipe, LandmarkRecipe)
+    heatmap = HeatmapLandmarker(network, threads=threads)
+    sets = [landmarks.photos_of(name, data, most, note) for name in landmarks.MEASURED]
+    with progress_bar("photos") as update:
+        rows = landmarks.evaluate_landmarks(
+            sets,
+            [heatmap],
+            make_detector(detector),
+            dlib=DlibLandmarker(),
+            trained=list(settings.occluders),
+            network=settings.name,
+            occluders=list(map(_occluder, occluder or OCCLUDERS)),
+            seed=seed,
+            progress=update,
+            tell=note,
+        )
+    landmarks.write_all(rows, output)
+    for row in rows:
+        mouth = row.five_mouth if row.mouth is None else row.mouth
+        eyes = row.five_eyes if row.eyes is None else row.eyes
+        say(
+            f"{row.data:14} {row.occluder or 'clean':13} {row.landmarker:8} eyes {eyes:5.2f} %  mouth {mouth:5.2f} %  "
+            f"crop moves {row.crop_moves:4.1f} px"
+        )
 
 
 def evaluate_sheet(

@@ -341,6 +341,48 @@ class PaperSpeedRow(Row):
     hardware: str
 
 
+class LandmarkRow(Row):
+    """A row of ``results/landmarks.csv``: a landmarker on a set of photos; the truth is dlib's, of the clean photos.
+
+    Args:
+        data: the set, and which part of it.
+        occluder: what hides; "" in clean photos.
+        trained: whether the heat-map network saw such an occluder in training.
+        landmarker: who finds; a detector's name where its own five points are measured.
+        eyes, nose, mouth, brows, contour: the mean distance of the 68 points to the true ones, in % of the outer-eye
+            distance; None where there are five.
+        five_eyes, five_nose, five_mouth: the same for the five points.
+        crop_moves: how far the face moves in its crop against the same landmarker's crop of the clean photo, crop
+            pixels, the median over photos; 0 in clean ones.
+        within_two_spreads: the part of the points within two of their spreads; None where there are no spreads.
+        detected: the part of the photos in which the detector found the face.
+        images: how many photos.
+        network: the heat-map network's recipe.
+        seed: of the occluders.
+    """
+
+    data: str
+    occluder: str = ""
+    trained: bool = False
+    landmarker: str
+    eyes: float | None = None
+    nose: float | None = None
+    mouth: float | None = None
+    brows: float | None = None
+    contour: float | None = None
+    five_eyes: float
+    five_nose: float
+    five_mouth: float
+    crop_moves: float
+    within_two_spreads: float | None = None
+    detected: float
+    images: int
+    network: str
+    seed: int
+    commit: str
+    hardware: str
+
+
 class Origin(NamedTuple):
     """What stands beside every number."""
 

@@ -42,9 +42,15 @@ def undisturbed(crops: Crops, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(
-    crops: Crops, folder: Path, recipe: LandmarkRecipe | None = None, progress: KillAt | None = None, **more: float
+    crops: Crops,
+    folder: Path,
+    recipe: LandmarkRecipe | None = None,
+    progress: KillAt | None = None,
+    minutes: float | None = None,
 ) -> bool:
-    return train_landmarks(recipe or landmark_recipe(), crops, folder, progress=progress or KillAt(), **FLOAT32, **more)
+    return train_landmarks(
+        recipe or landmark_recipe(), crops, folder, progress=progress or KillAt(), minutes=minutes, **FLOAT32
+    )
 
 
 def test_a_run_leaves_weights_log_and_facts(crops: Crops, tmp_path: Path) -> None:
