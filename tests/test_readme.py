@@ -35,6 +35,7 @@ def test_the_json_example_is_the_portraits_answer(
     assert landmarks == found_face["landmarks"][: len(landmarks)]
     for key in ("box", "age", "std", "interval", "hidden"):
         assert shown_face[key] == pytest.approx(found_face[key], abs=0.05)
+    assert shown_face["quality"] == pytest.approx(found_face["quality"], rel=0.05)
     assert shown_face["p_at_least"] == pytest.approx(found_face["p_at_least"], abs=0.005)
 
 

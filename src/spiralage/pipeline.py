@@ -12,6 +12,7 @@ import numpy as np
 
 from spiralage.age.calibrate import calibrated
 from spiralage.age.estimate import DEFAULT_NETWORK, AgeEstimator, Estimator
+from spiralage.age.quality import Limits, QualityName, limits_named, measure
 from spiralage.errors import FolderError, OptionError, told
 from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
@@ -21,7 +22,7 @@ from spiralage.occlusion.find import FindOcclusion, OcclusionName, occlusion_fin
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH
 from spiralage.threads import use_threads
-from spiralage.types import Box, FaceReport, Photo, PhotoReport
+from spiralage.types import Box, FaceReport, Occlusion, Photo, PhotoReport
 
 DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
@@ -74,6 +75,8 @@ class AgePipeline:
         restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
             name or path (see ``store``), or a ``restoration.restore.Restorer``.
         network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.
+        min_quality: what a face must have for its age to be told, one of ``age.quality.LIMITS`` or such limits. A face
+            that lacks something says so; see ``FaceReport.cant_tell``.
         threads: for the networks and OpenCV, see ``threads.thread_count``. OpenCV has one number for the whole process.
         yunet: the YuNet detector's ONNX file.
 
@@ -97,6 +100,7 @@ class AgePipeline:
         occlusion: OcclusionName | FindOcclusion = "auto",
         restorer: str | Path | Restorer = DEFAULT_RESTORER,
         network: str | Path | Estimator = DEFAULT_NETWORK,
+        min_quality: QualityName | Limits = "face",
         threads: int | None = None,
         yunet: Path | None = None,
     ) -> None:
@@ -109,6 +113,7 @@ class AgePipeline:
             ("occlusion", occlusion, "__call__"),
         ):
             _check_stage(stage, given, method)
+        self._limits = min_quality if isinstance(min_quality, Limits) else limits_named(min_quality)
         threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet)
         self._find_occlusion = occlusion_finder(occlusion) if isinstance(occlusion, str) else occlusion
@@ -128,7 +133,7 @@ class AgePipeline:
             PhotoError: the photo can't be read.
             NetworkError: a network gave no answer.
         """
-        return self._read(self._finder.find(as_photo(photo), most=MOST_FACES))
+        return self.read(self._finder.find(as_photo(photo), most=MOST_FACES))
 
     def estimate_many(
         self, photos: Iterable[PhotoLike | FolderError], *, keep_photos: bool = False
@@ -203,7 +208,7 @@ class AgePipeline:
         """The reports of photos that were looked at, all faces read together."""
         faces = [face for one in waiting for face in one.found]
         try:
-            read = iter(self._read(faces))
+            read = iter(self.read(faces))
             answers = [tuple(next(read) for _ in one.found) for one in waiting]
         except Exception as error:
             if sum(bool(one.found) for one in waiting) > 1:  # only whose fault it is has the error
@@ -215,15 +220,23 @@ class AgePipeline:
         for one, answer in zip(waiting, answers, strict=True):
             yield PhotoReport(one.name, answer, one.error, one.photo)
 
-    def _read(self, found: Sequence[FoundFace]) -> tuple[FaceReport, ...]:
-        """The way of found faces: occlusion → restoration → age."""
+    def read(self, found: Sequence[FoundFace], occlusions: Sequence[Occlusion] | None = None) -> tuple[FaceReport, ...]:
+        """The way of found faces: occlusion → restoration → age. Whoever has aligned faces begins here.
+
+        Args:
+            found: the faces.
+            occlusions: what is hidden in each, where that is known; else it is found.
+        """
         reports: list[FaceReport] = []
         for start in range(0, len(found), FACES_AT_ONCE):
             some = found[start : start + FACES_AT_ONCE]
             aligned = [one.aligned for one in some]
-            occlusions = [self._find_occlusion(crop) for crop in aligned]
-            restorations = restore(self._restorer, aligned, occlusions)
+            known = None if occlusions is None else occlusions[start : start + FACES_AT_ONCE]
+            hidden = [self._find_occlusion(crop) for crop in aligned] if known is None else list(known)
+            restorations = restore(self._restorer, aligned, hidden)
             ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
-            ages = calibrated(getattr(self._estimator, "calibration", None), ages, occlusions, restorations)
-            reports += map(FaceReport, [one.face for one in some], aligned, occlusions, restorations, ages)
+            ages = calibrated(getattr(self._estimator, "calibration", None), ages, hidden, restorations)
+            faces = [one.face for one in some]
+            qualities = [measure(*each, self._limits) for each in zip(faces, aligned, hidden, strict=True)]
+            reports += map(FaceReport, faces, aligned, hidden, restorations, ages, qualities)
         return tuple(reports)

@@ -296,15 +296,47 @@ class AgeEstimate:
         return float(p_at_least(self.probabilities, age))
 
 
+@dataclass(frozen=True)
+class Quality:
+    """How well a face can be seen; see ``age.quality``, which measures it.
+
+    Args:
+        hidden: the hidden part of the crop, in [0, 1].
+        eye_distance: between the eyes' centres, in pixels of the photo.
+        contrast: the standard deviation of the grey levels, of 255, of what is visible; None where too little is.
+        sharpness: the variance of the crop's Laplacian over that of its grey levels, where it is visible; no unit.
+        yaw: degrees by which the head is turned to the side; None without landmarks.
+        score: the detector's confidence.
+        reasons: what stands against reading the face; empty where nothing does.
+    """
+
+    hidden: float
+    eye_distance: float
+    contrast: float | None
+    sharpness: float | None
+    yaw: float | None
+    score: float
+    reasons: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class FaceReport:
-    """All that is known of one face: every step from the photo to the age."""
+    """All that is known of one face: every step from the photo to the age.
+
+    ``age`` is what the network said even where ``cant_tell`` says that it isn't to be believed.
+    """
 
     face: Face
     aligned: AlignedFace
     occlusion: Occlusion
     restoration: Restoration
     age: AgeEstimate
+    quality: Quality | None = None
+
+    @property
+    def cant_tell(self) -> str | None:
+        """Why no age can be told, on one line; None where it can."""
+        return "; ".join(self.quality.reasons) or None if self.quality is not None else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spiralage.age.estimate import DEFAULT_NETWORK
+from spiralage.age.quality import QualityName
 from spiralage.cli.console import is_terminal, progress_bar, write_out
 from spiralage.cli.one_photo import Detector, Overwrite, RestorerOption, YuNet
 from spiralage.cli.options import Threads, not_too_many
@@ -65,6 +66,12 @@ def estimate(
     network: Annotated[
         str, typer.Option(help="what tells the age: a network's name (see: spiralage models), file or run folder")
     ] = DEFAULT_NETWORK,
+    min_quality: Annotated[
+        QualityName,
+        typer.Option(
+            help="what a face must have; any: nothing; face: be one; check: what a check of an age should ask"
+        ),
+    ] = "face",
     yunet: YuNet = None,
     threads: Threads = None,
     workers: Workers = None,
@@ -95,6 +102,7 @@ def estimate(
         occlusion=occlusion,
         restorer=restorer,
         network=network,
+        min_quality=min_quality,
         threads=threads,
         yunet=yunet,
     )

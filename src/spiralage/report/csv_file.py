@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from spiralage.csv_lines import csv_line
 from spiralage.files import GrowingFile
@@ -12,6 +13,12 @@ from spiralage.text import file_bytes
 from spiralage.types import FaceReport, PhotoReport
 
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+_MEASURES: tuple[Literal["eye_distance", "contrast", "sharpness", "yaw"], ...] = (
+    "eye_distance",
+    "contrast",
+    "sharpness",
+    "yaw",
+)
 
 # A spreadsheet takes a text that starts so for a formula; the full-width signs count too.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -21,7 +28,8 @@ class CsvFile:
     """A CSV file: one line per face; a photo without faces, or with an error, has one line without numbers.
 
     UTF-8, but a file name's bytes stay as they are. Of the landmarks it has the five points; JSON has all. Texts
-    that a spreadsheet would take for formulas are marked, see ``safe_cell``.
+    that a spreadsheet would take for formulas are marked, see ``safe_cell``. A face whose age can't be told has a line
+    that says why, without an age.
 
     Args:
         path: the file to write.
@@ -38,6 +46,7 @@ class CsvFile:
             *(f"p_at_least_{age}" for age in at_least),
             *("error", "detector", "score", "turn"),
             *(f"{point}_{axis}" for point in _POINTS for axis in "xy"),
+            *("calibrated", "cant_tell", *_MEASURES),
         ]
         self._file = GrowingFile(path)
         self._write({column: column for column in self._columns})
@@ -48,11 +57,14 @@ class CsvFile:
         records = photo_record(photo, self._at_least)["faces"]
         for number, (record, face) in enumerate(zip(records, photo.faces, strict=True), 1):
             box = dict(zip(("x", "y", "width", "height"), record["box"], strict=True))
-            low, high = record["interval"]
+            low, high = record["interval"] or (None, None)
             chances = {f"p_at_least_{age}": chance for age, chance in record["p_at_least"].items()}
-            same = {key: record[key] for key in ("age", "std", "hidden", "detector", "score", "turn")}
+            same = {key: record[key] for key in ("age", "std", "hidden", "detector", "score", "turn", "cant_tell")}
+            quality = record["quality"]
+            measures: dict[str, object] = {} if quality is None else {key: quality[key] for key in _MEASURES}
             self._write(
                 {"image": image, "face": number, **box, **same, "low": low, "high": high, **chances, **_five(face)}
+                | {"calibrated": int(record["calibrated"]), **measures}
             )
         if not photo.faces:
             self._write({"image": image, "error": safe_cell(photo.error or "no face")})

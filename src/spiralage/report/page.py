@@ -109,6 +109,8 @@ def face_card(title: str, report: FaceReport) -> Card:
         steps.append(picture(f"restored: {report.restoration.restorer}", report.restoration.pixels))
     low, high = report.age.interval(LEVEL)
     turned = f"; found in the photo turned by {report.face.turn}°" if report.face.turn else ""
+    if report.cant_tell is not None:
+        return Card(title, f"can't tell the age: {report.cant_tell}{turned}", steps, [], low, high)
     return Card(title, age_text(report.age) + turned, steps, bars(report.age), low, high)
 
 
@@ -116,10 +118,11 @@ def age_text(age: AgeEstimate) -> str:
     """The estimate in words.
 
     >>> age_text(AgeEstimate(np.eye(101, dtype=np.float32)[30]))
-    '30.0 years ± 0.0, 90% between 29.6 and 30.4'
+    '30.0 years ± 0.0, 90% between 29.6 and 30.4 (not calibrated)'
     """
     low, high = age.interval(LEVEL)
-    return f"{age.mean:.1f} years ± {age.std:.1f}, {LEVEL:.0%} between {low:.1f} and {high:.1f}"
+    how = "" if age.calibrated is not None else " (not calibrated)"
+    return f"{age.mean:.1f} years ± {age.std:.1f}, {LEVEL:.0%} between {low:.1f} and {high:.1f}{how}"
 
 
 def bars(age: AgeEstimate) -> list[float]:

@@ -7,10 +7,19 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
-from spiralage.types import FaceReport, PhotoReport
+from spiralage.types import FaceReport, PhotoReport, Quality
 
 LEVEL = 0.9
 """How much of the probability an interval holds."""
+
+
+class QualityRecord(TypedDict):
+    """How well a face can be seen, in JSON; see ``types.Quality``."""
+
+    eye_distance: float
+    contrast: float | None
+    sharpness: float | None
+    yaw: float | None
 
 
 class FaceRecord(TypedDict):
@@ -18,18 +27,22 @@ class FaceRecord(TypedDict):
 
     The landmarks are the 68 or five points as they were found, or null where nothing marked the face. Scores differ
     between detectors. The turn tells by how many degrees the photo was turned clockwise to find the face; box and
-    landmarks are in the photo as it was given.
+    landmarks are in the photo as it was given. Where ``cant_tell`` says why no age can be told, there is none.
+    ``calibrated`` tells whether interval and P(age ≥ t) are held against known faces, or the network's own.
     """
 
     box: list[float]
     detector: str
     score: float
     turn: int
-    age: float
-    std: float
-    interval: list[float]
+    age: float | None
+    std: float | None
+    interval: list[float] | None
+    calibrated: bool
     hidden: float
-    p_at_least: dict[str, float]
+    p_at_least: dict[str, float | None]
+    cant_tell: str | None
+    quality: QualityRecord | None
     landmarks: list[list[float]] | None
 
 
@@ -48,18 +61,30 @@ def face_record(report: FaceReport, at_least: Sequence[int] = ()) -> FaceRecord:
         report: the face.
         at_least: ages in years for which P(age ≥ t) is wanted.
     """
-    box, landmarks = report.face.box, report.face.landmarks
+    box, landmarks, age, known = report.face.box, report.face.landmarks, report.age, report.cant_tell is None
     return {
         "box": [round(value, 1) for value in (box.x, box.y, box.width, box.height)],
         "detector": report.face.detector,
         "score": round(report.face.score, 4),
         "turn": report.face.turn,
-        "age": round(report.age.mean, 2),
-        "std": round(report.age.std, 2),
-        "interval": [round(end, 2) for end in report.age.interval(LEVEL)],
+        "age": round(age.mean, 2) if known else None,
+        "std": round(age.std, 2) if known else None,
+        "interval": [round(end, 2) for end in age.interval(LEVEL)] if known else None,
+        "calibrated": age.calibrated is not None,
         "hidden": round(report.occlusion.fraction, 4),
-        "p_at_least": {str(age): round(report.age.p_at_least(age), 4) for age in at_least},
+        "p_at_least": {str(year): round(age.p_at_least(year), 4) if known else None for year in at_least},
+        "cant_tell": report.cant_tell,
+        "quality": None if report.quality is None else _quality(report.quality),
         "landmarks": None if landmarks is None else [[round(x, 1), round(y, 1)] for x, y in landmarks.points.tolist()],
+    }
+
+
+def _quality(quality: Quality) -> QualityRecord:
+    return {
+        "eye_distance": round(quality.eye_distance, 1),
+        "contrast": None if quality.contrast is None else round(quality.contrast, 1),
+        "sharpness": None if quality.sharpness is None else round(quality.sharpness, 4),
+        "yaw": None if quality.yaw is None else round(quality.yaw, 1),
     }
 
 

@@ -9,12 +9,14 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
-from spiralage.report.records import LEVEL, PhotoRecord, photo_record
+from spiralage.report.records import LEVEL, FaceRecord, PhotoRecord, photo_record
 from spiralage.text import printable, shown_in
 from spiralage.types import PhotoReport
 
 GAP = "  "
 RULE = "─"
+NOT_CALIBRATED = ", not calibrated"
+"""What stands after an interval that is not calibrated."""
 
 
 class TerminalTable:
@@ -38,6 +40,8 @@ class TerminalTable:
         """Print the table."""
         titles = ["photo", "face", "age", "± std", f"{LEVEL:.0%} interval", "hidden"]
         titles += [f"P(≥ {age})" for age in self._at_least]
+        if any(len(row) > len(titles) for row in self._rows):
+            titles.append("why")
         self._write(layout([titles, *self._rows], getattr(sys.stdout, "encoding", None) or "utf-8"))
 
 
@@ -46,10 +50,29 @@ def rows(record: PhotoRecord) -> Iterator[list[str]]:
     if not record["faces"]:
         yield [record["image"], "error" if record["error"] else "no face"]
     for number, face in enumerate(record["faces"], 1):
-        low, high = face["interval"]
-        chances = (f"{chance:.0%}" for chance in face["p_at_least"].values())
-        numbers = (f"{face['age']:.1f}", f"{face['std']:.1f}", f"{low:.0f}–{high:.0f}", f"{face['hidden']:.0%}")
-        yield [record["image"], str(number), *numbers, *chances]
+        yield [record["image"], str(number), *_cells(face)]
+
+
+def _cells(face: FaceRecord) -> Iterator[str]:
+    """A face's numbers; of one whose age can't be told, that it is so and why."""
+    age, std, interval = face["age"], face["std"], face["interval"]
+    if age is None or std is None or interval is None:
+        yield from (
+            "can't tell",
+            "",
+            "",
+            f"{face['hidden']:.0%}",
+            *([""] * len(face["p_at_least"])),
+            str(face["cant_tell"]),
+        )
+        return
+    yield from (
+        f"{age:.1f}",
+        f"{std:.1f}",
+        "{:.0f}–{:.0f}".format(*interval) + ("" if face["calibrated"] else NOT_CALIBRATED),
+    )
+    yield f"{face['hidden']:.0%}"
+    yield from (f"{chance:.0%}" for chance in face["p_at_least"].values())
 
 
 def layout(table: Sequence[Sequence[str]], encoding: str) -> str:
