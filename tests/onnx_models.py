@@ -98,3 +98,31 @@ def landmark_model(points: np.ndarray, spread: float = 4.0) -> bytes:
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
+
+
+def occlusion_model(*, threshold: str = "0.5", gain: float = 1.0) -> bytes:
+    """What finds occlusions: takes a pixel for as probably hidden as it is red.
+
+    Args:
+        threshold: what its metadata say; "" says nothing.
+        gain: what the red, in [0, 1], is multiplied by.
+    """
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Gather", ["float", "red"], ["channel"], axis=3),
+        helper.make_node("Mul", ["channel", "scale"], ["hidden"]),
+    ]
+    scale = numpy_helper.from_array(np.array(gain / 255, np.float32), "scale")
+    graph = helper.make_graph(
+        nodes,
+        "occlusion",
+        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ("N", 256, 256, 3))],
+        [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ("N", 256, 256))],
+        [numpy_helper.from_array(np.array(0, np.int64), "red"), scale],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    if threshold:
+        model.metadata_props.add(key="threshold", value=threshold)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data

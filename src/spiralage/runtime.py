@@ -181,6 +181,10 @@ SIGNATURES: dict[Kind, tuple[dict[str, Port], tuple[str, Port]]] = {
         {"crops": Port("tensor(uint8)", ("N", 256, 256, 3))},
         ("points", Port("tensor(float)", ("N", 68, 2))),
     ),
+    "occlusion": (
+        {"crops": Port("tensor(uint8)", ("N", 256, 256, 3))},
+        ("hidden", Port("tensor(float)", ("N", 256, 256))),
+    ),
 }
 """What networks of a kind take and give, by name: what a user's network is checked for."""
 

@@ -30,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     from importlib.abc import Traversable
 
-Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face", "landmarks"]
+Kind: TypeAlias = Literal["age", "imagine", "slices", "mean-face", "landmarks", "occlusion"]
 """What a network does; as manifests call it."""
 
 PARTS: dict[Kind, tuple[str, ...]] = {
@@ -39,6 +39,7 @@ PARTS: dict[Kind, tuple[str, ...]] = {
     "slices": ("-context", "-paint"),
     "mean-face": ("",),
     "landmarks": ("",),
+    "occlusion": ("",),
 }
 """What the names of a kind's files end in."""
 

@@ -206,16 +206,21 @@ class Occlusion:
 
     Args:
         mask: (256, 256) bool, True = hidden.
-        kind: what hides it: "none", "frame", "paper", the name of a drawn occluder, "given".
+        kind: what hides it: "none", "frame" (the photo's edge), "found" (a network says so), "paper", the name of a
+            drawn occluder, "given".
+        probability: (256, 256) float32 in [0, 1], how sure whoever found it is of each pixel; None where it is known.
     """
 
     mask: Mask
     kind: str = "given"
+    probability: Floats | None = None
 
     def __post_init__(self) -> None:
         _check_crop(self.mask, "an occlusion")
         if self.mask.dtype != np.bool_:
             raise ValueError(f"an occlusion must be bool, got {self.mask.dtype}")
+        if self.probability is not None:
+            _check_crop(self.probability, "the probability of an occlusion")
 
     @property
     def fraction(self) -> float:

@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
     train.command("slices")(train_slices)
     train.command("landmarks")(train_landmarks)
     train.command("mean-face")(train_mean_face)
+    train.command("occlusion")(train_occlusion)
     train.command("queue")(train_queue)
     app.add_typer(train, name="train")
 
@@ -241,6 +242,42 @@ def train_mean_face(crops: CropsFolder = None, run: RunFolder = None) -> None:
     with progress_bar("mean face") as update:
         path = average(Crops(crops or CACHE / "utkface"), run or Path("runs/mean-face"), progress=_noting(update))
     say(str(path))
+
+
+def train_occlusion(
+    recipe: Recipe,
+    crops: CropsFolder = None,
+    run: RunFolder = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+    minutes: Minutes = None,
+    finish: Finish = False,
+    threads: Threads = None,
+) -> None:
+    """Train the network that finds what hides a face; called again, it goes on from the last checkpoint.
+
+    What a set says of its pixels is learned from where its crops were built with it.
+    """
+    need_train_extra()
+    from spiralage.training.recipes import OcclusionRecipe, load_recipe
+    from spiralage.training.tasks import occlusion
+
+    settings = load_recipe(recipe, OcclusionRecipe)
+    faces = _crops_of(settings, crops)
+    for part in faces.parts:
+        if part.data in ("celeba-hq", "maskedface") and not part.has_classes:
+            note(f"{part.folder}: built without what its pixels show; nothing is learned of that")
+    with _training(settings.name, run, threads) as (folder, progress):
+        occlusion.train_occlusion(
+            settings,
+            faces,
+            folder,
+            device=device,
+            precision=precision,
+            minutes=minutes,
+            finish=finish,
+            progress=progress,
+        )
 
 
 def train_queue(

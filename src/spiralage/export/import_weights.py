@@ -11,14 +11,22 @@ from torch import Tensor, nn
 
 from spiralage import weights
 from spiralage.errors import CheckpointError, ModelFileError
-from spiralage.export.onnx import age_weights, is_mirrored, torch_weights
+from spiralage.export.onnx import age_weights, is_mirrored, occlusion_weights, torch_weights
 from spiralage.files import write_text
 from spiralage.training.checkpoint import save_tensors
-from spiralage.training.recipes import AgeRecipe, ImagineRecipe, LandmarkRecipe, SliceRecipe, load_recipe
+from spiralage.training.recipes import (
+    AgeRecipe,
+    ImagineRecipe,
+    LandmarkRecipe,
+    OcclusionRecipe,
+    SliceRecipe,
+    load_recipe,
+)
 from spiralage.training.run import RECORD, WEIGHTS
 from spiralage.training.tasks.age import build_age_network
 from spiralage.training.tasks.imagine import make_generator
 from spiralage.training.tasks.landmarks import build_landmark_network
+from spiralage.training.tasks.occlusion import build_occlusion_network
 from spiralage.training.tasks.slices import build_slice_gan
 
 PARTS = ("context", "paint")
@@ -29,8 +37,8 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
     """Write a shipped network's weights as the finished run that they came from.
 
     Args:
-        name: its section in ``weights/manifest.toml``, of kind age, imagine or landmarks; or a SliceGAN's name, which
-            has two sections, ``NAME-context`` and ``NAME-paint``.
+        name: its section in ``weights/manifest.toml``, of kind age, imagine, landmarks or occlusion; or a SliceGAN's
+            name, which has two sections, ``NAME-context`` and ``NAME-paint``.
         recipes: the folder with its recipe.
         folder: the run's folder; must hold no run.
 
@@ -56,7 +64,7 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
 
 def _rebuild(
     entry: weights.Entry, path: Path, data: Sequence[bytes]
-) -> tuple[AgeRecipe | ImagineRecipe | LandmarkRecipe | SliceRecipe, nn.Module]:
+) -> tuple[AgeRecipe | ImagineRecipe | LandmarkRecipe | OcclusionRecipe | SliceRecipe, nn.Module]:
     """The recipe of shipped files, and its network with their weights."""
     if entry.kind == "age":
         age = load_recipe(path, AgeRecipe)
@@ -74,8 +82,11 @@ def _rebuild(
         slices = load_recipe(path, SliceRecipe)
         tensors = {key: value for part in data for key, value in torch_weights(part).items() if not _is_made_up(key)}
         return slices, _filled(build_slice_gan(slices, tensors), tensors, path)
+    if entry.kind == "occlusion":
+        occlusion = load_recipe(path, OcclusionRecipe)
+        return occlusion, _filled(build_occlusion_network(occlusion), occlusion_weights(data[0]), path)
     raise ModelFileError(
-        f"a {entry.kind} can't be imported; age networks, ImagineGANs, SliceGANs and landmark networks can"
+        f"a {entry.kind} can't be imported; age networks, ImagineGANs, SliceGANs, landmark and occlusion networks can"
     )
 
 

@@ -14,12 +14,14 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from spiralage.errors import CheckpointError
+from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.manifest import check_name, make_entry, put, read_entries
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.landmarks import LandmarkNetwork
+from spiralage.networks.occlusion import OcclusionNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
+from spiralage.occlusion.network import THRESHOLD
 from spiralage.runtime import Session
 from spiralage.store import Kind
 from spiralage.training.pretrained import learned_from
@@ -28,6 +30,7 @@ from spiralage.training.tasks.age import load_age_network
 from spiralage.training.tasks.imagine import load_imaginer
 from spiralage.training.tasks.landmarks import load_landmark_network
 from spiralage.training.tasks.mean_face import read_mean_face
+from spiralage.training.tasks.occlusion import load_occlusion_network
 from spiralage.training.tasks.slices import load_slice_gan
 
 LICENCE = "non-commercial research (as the data)"
@@ -74,6 +77,29 @@ def imagine_onnx(imaginer: CropImaginer) -> bytes:
 def landmarks_onnx(network: LandmarkNetwork) -> bytes:
     """A landmark network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``points`` (N, 68, 2), ``spreads`` (N, 68)."""
     return _to_onnx(network, {"crops": _noise_crops()}, ["points", "spreads"])
+
+
+def occlusion_onnx(network: OcclusionNetwork) -> bytes:
+    """What finds occlusions as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``hidden`` (N, 256, 256) float32.
+
+    The threshold that was chosen on validation faces stands in the file's metadata.
+    """
+    metadata = {THRESHOLD: f"{network.threshold.item():.4f}"}
+    return _to_onnx(network, {"crops": _noise_crops()}, ["hidden"], metadata=metadata)
+
+
+def occlusion_weights(data: bytes) -> dict[str, Tensor]:
+    """The weights inside an exported file of it, by the names they have in an ``OcclusionNetwork``; its threshold too.
+
+    Raises:
+        ModelFileError: it tells no threshold.
+    """
+    model = onnx.load_model_from_string(data)
+    told = [prop.value for prop in model.metadata_props if prop.key == THRESHOLD]
+    if not told:
+        raise ModelFileError(f"no network that finds occlusions: its metadata has no {THRESHOLD}")
+    named = {name: value for name, value in torch_weights(data).items() if "." in name}  # others are constants
+    return named | {THRESHOLD: torch.tensor(float(told[0]))}
 
 
 def slices_onnx(gan: SliceGAN, frame: int) -> dict[str, bytes]:
@@ -252,4 +278,6 @@ def _files(run: Path, kind: Kind) -> dict[str, bytes]:
         return {"": read_mean_face(run)}
     if kind == "landmarks":
         return {"": landmarks_onnx(load_landmark_network(run)[1])}
+    if kind == "occlusion":
+        return {"": occlusion_onnx(load_occlusion_network(run)[1])}
     return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}

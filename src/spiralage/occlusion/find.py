@@ -5,34 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from spiralage.errors import OptionError
+from spiralage.errors import ModelFileError, OptionError
+from spiralage.occlusion.network import NetworkFinder
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, hidden_by
 from spiralage.occlusion.segment import find_occlusion, nothing_hidden
+from spiralage.store import resolve
 from spiralage.types import AlignedFace, Occlusion
 
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 """Tells what is hidden in an aligned face."""
 
-OcclusionName: TypeAlias = Literal["auto", "none", OccluderName]
+OcclusionName: TypeAlias = Literal["auto", "none", "network", OccluderName]
 
 FINDERS: dict[OcclusionName, FindOcclusion] = {
     "auto": find_occlusion,
     "none": nothing_hidden,
+    "network": NetworkFinder(),
     **{name: hidden_by(name) for name in OCCLUDERS},
 }
-"""auto: what lies beyond the photo's edge; an occluder's name: what it would hide on this face."""
+"""auto: what lies beyond the photo's edge; network: that, and what the stored network "occlusion" finds; an occluder's
+name: what it would hide on this face."""
 
 
 def occlusion_finder(name: str) -> FindOcclusion:
-    """The way of that name.
+    """The way of that name, or by a network of the user's.
+
+    Args:
+        name: one of ``FINDERS``; or the name or path of a stored network of kind "occlusion", see ``store``.
 
     Raises:
-        OptionError: there is none.
+        OptionError: there is neither.
+        ModelFileError: the network's file can't be used.
 
     >>> occlusion_finder("none") is nothing_hidden
     True
     """
     for known, finder in FINDERS.items():
         if known == name:
+            if isinstance(finder, NetworkFinder):
+                finder.open()  # says now, and not for every photo, if there is none
             return finder
-    raise OptionError(f"occlusion {name}: no such occlusion; choose {', '.join(FINDERS)}")
+    try:
+        own = NetworkFinder(resolve(name, "occlusion"))
+    except ModelFileError as error:
+        raise OptionError(f"occlusion {name}: no such occlusion; choose {', '.join(FINDERS)} ({error})") from error
+    own.open()
+    return own

@@ -50,6 +50,7 @@ TITLES = {
     "wiki": "WIKI",
     "clap2016": "CLAP2016",
     "fgnet": "FG-NET",
+    "maskedface": "MaskedFace-Net",
 }
 """How data sets are written."""
 

@@ -3,7 +3,7 @@
 A queue is a TOML file of jobs, first come, first trained:
 
     [[jobs]]
-    kind = "age"                 # what `spiralage train` is told: age, imagine, slices or landmarks
+    kind = "age"                 # what `spiralage train` is told: age, imagine, slices, …
     recipe = "best-224.toml"     # beside the queue's file
 
 Killed at any moment, the same call goes on: a finished run is passed over, a broken one resumes from its last
@@ -37,7 +37,7 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["age", "imagine", "slices", "landmarks"]
+    kind: Literal["age", "imagine", "slices", "landmarks", "occlusion"]
     recipe: str = Field(pattern=r"^[\w-]+\.toml$")
 
 

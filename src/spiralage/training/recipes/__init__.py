@@ -8,6 +8,7 @@ from spiralage.training.recipes.base import Optimiser, TrainingRecipe
 from spiralage.training.recipes.landmarks import LandmarkRecipe
 from spiralage.training.recipes.load import Recipe, load_recipe
 from spiralage.training.recipes.lopo import Block, Candidate, FineTuning, LopoRecipe
+from spiralage.training.recipes.occlusion import Disorder, DistractorName, OcclusionRecipe
 from spiralage.training.recipes.restorers import ImagineRecipe, ImagineWeights, SliceRecipe, SliceWeights
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Block",
     "Candidate",
     "CrossEntropy",
+    "Disorder",
+    "DistractorName",
     "DistributionLearning",
     "FineTuning",
     "ImagineRecipe",
@@ -23,6 +26,7 @@ __all__ = [
     "LandmarkRecipe",
     "LopoRecipe",
     "MeanVariance",
+    "OcclusionRecipe",
     "Optimiser",
     "Recipe",
     "SliceRecipe",
