@@ -52,6 +52,16 @@ def test_jobs_are_trained_in_order_with_one_thread(queue: Path, tmp_path: Path) 
     assert lines(tmp_path / "log.csv") == [("a.toml", "complete"), ("b.toml", "complete")]
 
 
+def test_a_budget_of_time_completes_a_restorer(queue: Path, tmp_path: Path) -> None:
+    queue.write_text(JOBS + "minutes = 90\n")
+    trainings = Trainings(0, 0)
+    run_queue(queue, tmp_path / "log.csv", start=trainings, tell=lambda line: None)
+    assert trainings.started[1][-3:] == ["--minutes", "90", "--finish"]
+    queue.write_text('[[jobs]]\nkind = "age"\nrecipe = "a.toml"\nminutes = 90\n')
+    with pytest.raises(RecipeError, match="minutes are for imagine and slices alone"):
+        run_queue(queue, tmp_path / "log.csv", start=trainings, tell=lambda line: None)
+
+
 def test_a_killed_training_is_started_again_and_a_hopeless_one_left(queue: Path, tmp_path: Path) -> None:
     told: list[str] = []
     assert not run_queue(queue, tmp_path / "log.csv", start=Trainings(-9, 0, 1, 1, 1), tell=told.append)

@@ -5,6 +5,7 @@ A queue is a TOML file of jobs, first come, first trained:
     [[jobs]]
     kind = "age"                 # what `spiralage train` is told: age, imagine, slices, …
     recipe = "best-224.toml"     # beside the queue's file
+    minutes = 240                # of imagine and slices alone: a budget; then the training is complete
 
 Killed at any moment, the same call goes on: a finished run is passed over, a broken one resumes from its last
 checkpoint. A job that fails is tried again, then left for the next; ``queue.csv`` says what ran when, and how it ended.
@@ -22,12 +23,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spiralage.errors import OutputError, RecipeError
 from spiralage.provenance import commit, hardware
 from spiralage.training.recipes import load_recipe
 
+BUDGETED = ("imagine", "slices")
+"""The kinds of training that a budget of time can end."""
 TRIES = 3
 """How often a job is started before the next one's turn."""
 
@@ -39,6 +42,15 @@ class Job(BaseModel):
 
     kind: Literal["age", "imagine", "slices", "landmarks", "occlusion"]
     recipe: str = Field(pattern=r"^[\w-]+\.toml$")
+    minutes: float | None = Field(default=None, gt=0, le=1e5, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _budget_is_of_a_restorer(self) -> Job:
+        if self.minutes is not None and self.kind not in BUDGETED:
+            raise ValueError(
+                f"minutes are for {' and '.join(BUDGETED)} alone; a training of kind {self.kind} has epochs"
+            )
+        return self
 
 
 class Queue(BaseModel):
@@ -84,7 +96,8 @@ def read_queue(path: Path) -> Queue:
 def command_of(job: Job, folder: Path, threads: int) -> list[str]:
     """The command line that trains a job."""
     program = [sys.executable, "-m", "spiralage", "train", job.kind]
-    return [*program, str(folder / job.recipe), "--threads", str(threads)]
+    budget = [] if job.minutes is None else ["--minutes", f"{job.minutes:g}", "--finish"]
+    return [*program, str(folder / job.recipe), "--threads", str(threads), *budget]
 
 
 def run_queue(
