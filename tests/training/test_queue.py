@@ -87,7 +87,7 @@ def test_a_log_that_cannot_be_written_is_said(queue: Path) -> None:
         ("[[jobs]", "not TOML"),
         ("a = " + "1" * 5000, "not TOML"),
         ("", "jobs: Field required"),
-        ('[[jobs]]\nkind = "age"\nrecipe = "a.toml"\nminutes = 3\n', "jobs.0.minutes"),
+        ('[[jobs]]\nkind = "age"\nrecipe = "a.toml"\nhours = 3\n', "jobs.0.hours"),
         ('[[jobs]]\nkind = "lopo"\nrecipe = "a.toml"\n', "jobs.0.kind"),
         ('[[jobs]]\nkind = "age"\nrecipe = "../a.toml"\n', "jobs.0.recipe"),
         ('[[jobs]]\nkind = "age"\nrecipe = "missing.toml"\n', "no recipe missing.toml"),
