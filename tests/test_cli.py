@@ -49,6 +49,9 @@ def test_estimate_json_has_the_promised_form(capsys: pytest.CaptureFixture[str],
         "std",
         "interval",
         "hidden",
+        "hidden_by",
+        "restored_by",
+        "restored_why",
         "p_at_least",
     }
     x, y, width, height = face["box"]

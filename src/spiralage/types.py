@@ -239,10 +239,12 @@ class Restoration:
     Args:
         pixels: (256, 256, 3) uint8 RGB.
         restorer: who filled them; "none" where nothing was hidden or nothing was asked for.
+        reason: why it was this one, where one was chosen for the face; "" where the user named it.
     """
 
     pixels: Pixels
     restorer: str
+    reason: str = ""
 
     def __post_init__(self) -> None:
         _check_rgb(self.pixels, "a restoration")

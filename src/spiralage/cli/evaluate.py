@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from spiralage.cli import finding
 from spiralage.cli.console import note, progress_bar, say
 from spiralage.cli.options import (
     CACHE,
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("sheet")(evaluate_sheet)
     evaluate.command("training")(evaluate_training)
     evaluate.command("goals")(evaluate_goals)
+    finding.register(evaluate)
     app.add_typer(evaluate, name="evaluate")
 
 

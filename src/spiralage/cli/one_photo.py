@@ -13,7 +13,7 @@ from spiralage.faces.detect import DetectorName
 from spiralage.faces.find import make_finder
 from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, load_photo, output_format, read_stdin_photo
-from spiralage.restoration.restore import RESTORERS
+from spiralage.restoration.restore import AUTO, RESTORERS
 from spiralage.threads import use_threads
 from spiralage.types import AlignedFace, Photo
 
@@ -27,7 +27,7 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", help="the picture to write, in the format that its ending names")
 ]
 RestorerOption = Annotated[
-    str, typer.Option(help=f"what fills it: {', '.join(RESTORERS)}, or a network's name, file or run folder")
+    str, typer.Option(help=f"what fills it: {', '.join((*RESTORERS, AUTO))}, or a network's name, file or run folder")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="results may take the place of the photos that are read")]
 

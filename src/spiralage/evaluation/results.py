@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from spiralage.csv_lines import csv_line
 from spiralage.errors import InputError
@@ -254,6 +254,74 @@ class PairedRestorationRow(Row):
     seed: int
     commit: str
     hardware: str
+
+
+OcclusionRole: TypeAlias = Literal["clean", "distractor", "outlined", "trained", "kept out"]
+"""What a row's numbers are for: nothing is hidden; something is drawn that isn't to be found; masks that others drew;
+a kind of occluder that the network was trained with, or one that it never saw."""
+
+
+class OcclusionRow(Row):
+    """A row of ``results/occlusion-masks.csv``: what hides faces of a set, found; see ``training.hidden_scores``.
+
+    Args:
+        network: what finds.
+        data: the set, and which part of it.
+        occluder: what is drawn on the faces; "" where they are as they are.
+        role: see there.
+        iou: intersection over union, the mean over pictures that hide something; pooled_iou: over all their pixels.
+        missed: the part of the hidden pixels that wasn't found, the mean over pictures.
+        falsely_hidden: the part of the visible pixels that was found, the mean over pictures.
+        damaged: the part of the pictures of which more than 1 % of the visible pixels was found.
+        images: how many pictures.
+        weights: the recipe and seed of the network.
+        threshold: from which probability on a pixel is hidden.
+        seed: of the occluders.
+    """
+
+    network: str
+    data: str
+    occluder: str = ""
+    role: OcclusionRole
+    iou: float | None = None
+    pooled_iou: float | None = None
+    missed: float | None = None
+    falsely_hidden: float | None = None
+    damaged: float | None = None
+    images: int
+    weights: str
+    threshold: float
+    seed: int
+    commit: str
+    hardware: str
+
+
+class CountedFace(Row):
+    """A line of ``counts.csv``, in which a person counts what is right on sheets; see ``evaluation.real_masks``.
+
+    Args:
+        photo, number: whose file, and its number on the sheets.
+        face: its number in the photo; 0 where none was found.
+        hidden: the part of the crop that was found hidden.
+        is_face, covered, found, outline_right, false_find: 0 or 1, filled in by hand.
+        faces_missed: of the photo, filled in by hand; none where empty.
+    """
+
+    photo: str
+    number: int
+    face: int = 0
+    hidden: float | None = None
+    is_face: Literal[0, 1] | None = None
+    covered: Literal[0, 1] | None = None
+    found: Literal[0, 1] | None = None
+    outline_right: Literal[0, 1] | None = None
+    false_find: Literal[0, 1] | None = None
+    faces_missed: int | None = None
+
+    @field_validator("is_face", "covered", "found", "outline_right", "false_find", mode="before")
+    @classmethod
+    def _from_a_cell(cls, value: object) -> object:
+        return {"0": 0, "1": 1}.get(value, value) if isinstance(value, str) else value
 
 
 class ValidationRow(Row):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -21,7 +21,8 @@ from spiralage.networks.landmarks import LandmarkNetwork
 from spiralage.networks.occlusion import OcclusionNetwork
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.networks.restorers.slices import SliceGAN, StyledSlice, WindowContext
-from spiralage.occlusion.network import THRESHOLD
+from spiralage.occlusion.network import THRESHOLD, TRAINED_WITH
+from spiralage.occlusion.occluders import OCCLUDERS
 from spiralage.runtime import Session
 from spiralage.store import Kind
 from spiralage.training.pretrained import learned_from
@@ -79,12 +80,13 @@ def landmarks_onnx(network: LandmarkNetwork) -> bytes:
     return _to_onnx(network, {"crops": _noise_crops()}, ["points", "spreads"])
 
 
-def occlusion_onnx(network: OcclusionNetwork) -> bytes:
+def occlusion_onnx(network: OcclusionNetwork, trained_with: Sequence[str] = ()) -> bytes:
     """What finds occlusions as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``hidden`` (N, 256, 256) float32.
 
-    The threshold that was chosen on validation faces stands in the file's metadata.
+    The threshold that was chosen on validation faces stands in the file's metadata, and the kinds of occluders that it
+    was trained with.
     """
-    metadata = {THRESHOLD: f"{network.threshold.item():.4f}"}
+    metadata = {THRESHOLD: f"{network.threshold.item():.4f}", TRAINED_WITH: " ".join(trained_with)}
     return _to_onnx(network, {"crops": _noise_crops()}, ["hidden"], metadata=metadata)
 
 
@@ -279,5 +281,6 @@ def _files(run: Path, kind: Kind) -> dict[str, bytes]:
     if kind == "landmarks":
         return {"": landmarks_onnx(load_landmark_network(run)[1])}
     if kind == "occlusion":
-        return {"": occlusion_onnx(load_occlusion_network(run)[1])}
+        occlusion, network = load_occlusion_network(run)
+        return {"": occlusion_onnx(network, [name for name in OCCLUDERS if occlusion.occluders.get(name)])}
     return {"": age_onnx(load_age_network(run)[1]) if kind == "age" else imagine_onnx(load_imaginer(run)[1])}

@@ -16,6 +16,8 @@ from spiralage.types import AlignedFace, Floats, Mask, Occlusion
 DEFAULT_NETWORK = "occlusion"
 THRESHOLD = "threshold"
 """The metadata of a network's file that says from which probability on a pixel is hidden."""
+TRAINED_WITH = "trained_with"
+"""The metadata that name the occluders that were drawn in training, with a blank between them."""
 SPECK = 131
 """Pixels, a 500th of the crop: what is found in smaller pieces is none."""
 
@@ -54,6 +56,22 @@ class NetworkFinder:
                 f"{error}; train one with: spiralage train occlusion recipes/occlusion.toml, export it into the folder "
                 "of your networks as occlusion"
             ) from error
+
+    @property
+    def name(self) -> str:
+        """The network's; raises ModelFileError where there is none."""
+        return self._found.name
+
+    @property
+    def trained_by(self) -> str:
+        """The recipe and seed that its manifest names; of a file without one, its name."""
+        entry = self._found.files[0].entry
+        return self.name if entry is None else f"{entry.recipe} (seed {entry.seed})"
+
+    @property
+    def trained_with(self) -> tuple[str, ...]:
+        """The kinds of occluders that were drawn in training, as its file tells."""
+        return tuple(filter(None, self.open().metadata.get(TRAINED_WITH, "").split(" ")))
 
     @cached_property
     def threshold(self) -> float:

@@ -106,7 +106,8 @@ def face_card(title: str, report: FaceReport) -> Card:
     if report.occlusion.fraction > 0:
         steps.append(picture(f"hidden: {report.occlusion.fraction:.0%}", report.occlusion.cover(report.aligned.pixels)))
     if report.restoration.restorer != "none":
-        steps.append(picture(f"restored: {report.restoration.restorer}", report.restoration.pixels))
+        why = f" ({report.restoration.reason})" if report.restoration.reason else ""
+        steps.append(picture(f"restored: {report.restoration.restorer}{why}", report.restoration.pixels))
     low, high = report.age.interval(LEVEL)
     turned = f"; found in the photo turned by {report.face.turn}°" if report.face.turn else ""
     if report.cant_tell is not None:

@@ -26,9 +26,10 @@ class FaceRecord(TypedDict):
     """One face in JSON; box (x, y, width, height) and landmarks (x, y) in photo pixels, ages in years.
 
     The landmarks are the 68 or five points as they were found, or null where nothing marked the face. Scores differ
-    between detectors. The turn tells by how many degrees the photo was turned clockwise to find the face; box and
-    landmarks are in the photo as it was given. Where ``cant_tell`` says why no age can be told, there is none.
-    ``calibrated`` tells whether interval and P(age ≥ t) are held against known faces, or the network's own.
+    between detectors. Hidden is a part of the crop; hidden_by, restored_by and restored_why are those of the occlusion
+    and the restoration (see ``types``). The turn tells by how many degrees the photo was turned clockwise to find the
+    face; box and landmarks are in the photo as it was given. Where ``cant_tell`` says why no age can be told, there is
+    none. ``calibrated`` tells whether interval and P(age ≥ t) are held against known faces, or the network's own.
     """
 
     box: list[float]
@@ -40,6 +41,9 @@ class FaceRecord(TypedDict):
     interval: list[float] | None
     calibrated: bool
     hidden: float
+    hidden_by: str
+    restored_by: str
+    restored_why: str
     p_at_least: dict[str, float | None]
     cant_tell: str | None
     quality: QualityRecord | None
@@ -72,6 +76,9 @@ def face_record(report: FaceReport, at_least: Sequence[int] = ()) -> FaceRecord:
         "interval": [round(end, 2) for end in age.interval(LEVEL)] if known else None,
         "calibrated": age.calibrated is not None,
         "hidden": round(report.occlusion.fraction, 4),
+        "hidden_by": report.occlusion.kind,
+        "restored_by": report.restoration.restorer,
+        "restored_why": report.restoration.reason,
         "p_at_least": {str(year): round(age.p_at_least(year), 4) if known else None for year in at_least},
         "cant_tell": report.cant_tell,
         "quality": None if report.quality is None else _quality(report.quality),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -11,8 +11,9 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from spiralage.errors import ModelFileError, OptionError
-from spiralage.occlusion.window import largest_window
+from spiralage.occlusion.window import Window, largest_window
 from spiralage.restoration.baselines import Blank, Inpainter, MeanFace
+from spiralage.restoration.choose import Way, choose_way
 from spiralage.restoration.slice_generator import (
     OnnxSliceGenerator,
     SliceGenerator,
@@ -26,6 +27,8 @@ from spiralage.store import Kind, StoredNetwork, resolve
 from spiralage.types import AlignedFace, Mask, Occlusion, Pixels, Restoration
 
 RestorerName: TypeAlias = Literal["none", "inpaint", "mean-face", "imagine", "spiral"]
+AUTO: Literal["auto"] = "auto"
+"""Chooses for each face between imagine and spiral, see ``restoration.choose``."""
 
 
 class Restorer(Protocol):
@@ -115,8 +118,18 @@ class Spiral:
         self._imaginer, self._generator = imaginer, generator
 
     def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        return self._grown(crops, masks, windows_of(masks))
+
+    def fill_from(self, crops: Pixels, masks: Mask, windows: Sequence[Window]) -> Pixels:
+        """``fill``, each walk from a window that was chosen; it shows no hidden pixel."""
+        groups: dict[Window | None, list[int]] = {}
+        for index, window in enumerate(windows):
+            groups.setdefault(window, []).append(index)
+        return self._grown(crops, masks, groups)
+
+    def _grown(self, crops: Pixels, masks: Mask, groups: Mapping[Window | None, list[int]]) -> Pixels:
         filled = self._imagine(crops, masks)
-        for window, members in windows_of(masks).items():
+        for window, members in groups.items():
             if window is None:  # nothing to grow from
                 continue
             for batch in batches(members):
@@ -151,6 +164,41 @@ class Spiral:
         return np.where(masks[..., None], self._imaginer.fill(crops, masks), crops)
 
 
+class Chooser:
+    """ImagineGAN alone, or SpiralNet from the largest visible window that holds the eyes: see ``choose.choose_way``.
+
+    Args:
+        imaginer: fills small and ragged holes, and where an eye is hidden.
+        spiral: fills the rest.
+    """
+
+    name = AUTO
+
+    def __init__(self, imaginer: Restorer, spiral: Spiral) -> None:
+        self.networks = spiral.networks
+        self._imaginer, self._spiral = imaginer, spiral
+
+    def fill(self, crops: Pixels, masks: Mask) -> Pixels:
+        return self.fill_by(crops, masks, [choose_way(mask) for mask in masks])
+
+    def fill_by(self, crops: Pixels, masks: Mask, ways: Sequence[Way]) -> Pixels:
+        """``fill`` by ways that were chosen, with the faces' landmarks."""
+        filled = crops.copy()
+        grown = [i for i, way in enumerate(ways) if way.window is not None]
+        rest = [i for i, way in enumerate(ways) if way.restorer == "imagine"]
+        if grown:
+            windows = [way.window for way in ways if way.window is not None]
+            filled[grown] = self._spiral.fill_from(crops[grown], masks[grown], windows)
+        if rest:
+            filled[rest] = self._imaginer.fill(crops[rest], masks[rest])
+        return filled
+
+
+def make_chooser(threads: int | None = None) -> Chooser:
+    """The chooser of the shipped networks; ``threads`` as for ``make_restorer``."""
+    return Chooser(Imaginer(threads=threads), make_spiral(threads))
+
+
 def make_spiral(
     threads: int | None = None, engine: Engine | None = None, slices: str | Path | StoredNetwork = "slices"
 ) -> Spiral:
@@ -183,21 +231,23 @@ def make_restorer(name: str | Path, *, threads: int | None = None) -> Restorer:
     """The restorer of that name, or made of a user's network.
 
     Args:
-        name: one of ``RESTORERS``; or the name or path of an ImagineGAN or SliceGAN, see ``store``. A SliceGAN makes
-            its slices of what the shipped ImagineGAN imagines.
+        name: one of ``RESTORERS``; ``AUTO``, which chooses for each face; or the name or path of an ImagineGAN or
+            SliceGAN, see ``store``. A SliceGAN makes its slices of what the shipped ImagineGAN imagines.
         threads: for its networks; see ``threads.thread_count``.
 
     Raises:
         OptionError: there is no restorer of that name, nor such a network.
         ModelFileError: the network's file can't be used.
     """
+    if name == AUTO:
+        return make_chooser(threads)
     for known, make in RESTORERS.items():
         if name == known:
             return make(threads)
     try:
         network = resolve(name, *LOADERS)
     except ModelFileError as error:
-        raise OptionError(f"no restorer {str(name)!r}; there are {', '.join(RESTORERS)} ({error})") from error
+        raise OptionError(f"no restorer {str(name)!r}; there are {', '.join((*RESTORERS, AUTO))} ({error})") from error
     return LOADERS[network.kind](network, threads)
 
 
@@ -219,13 +269,17 @@ def restore(
     needing = [i for i, occlusion in enumerate(occlusions) if occlusion.mask.any()]
     done = [Restoration(face.pixels, "none") for face in faces]
     if needing:
-        filled = fill_hidden(
-            restorer,
-            np.stack([faces[i].pixels for i in needing]),
-            np.stack([occlusions[i].mask for i in needing]),
-        )
-        for i, pixels in zip(needing, filled, strict=True):
-            done[i] = Restoration(pixels, restorer.name)
+        crops = np.stack([faces[i].pixels for i in needing])
+        masks = np.stack([occlusions[i].mask for i in needing])
+        told: Sequence[tuple[str, str]] = [(restorer.name, "")] * len(needing)
+        if isinstance(restorer, Chooser):
+            ways = [choose_way(occlusions[i].mask, faces[i].landmarks) for i in needing]
+            told = [(way.restorer, way.reason) for way in ways]
+            filled = _only_hidden(partial(restorer.fill_by, ways=ways), crops, masks)
+        else:
+            filled = fill_hidden(restorer, crops, masks)
+        for i, pixels, (name, reason) in zip(needing, filled, told, strict=True):
+            done[i] = Restoration(pixels, name, reason)
     return tuple(done)
 
 
@@ -234,5 +288,9 @@ def fill_hidden(restorer: Restorer, crops: Pixels, masks: Mask) -> Pixels:
 
     The restorer never sees a hidden pixel: they are 0 in what it is given.
     """
+    return _only_hidden(restorer.fill, crops, masks)
+
+
+def _only_hidden(fill: Callable[[Pixels, Mask], Pixels], crops: Pixels, masks: Mask) -> Pixels:
     where = masks[..., None]
-    return np.where(where, restorer.fill(crops * np.logical_not(where), masks), crops)
+    return np.where(where, fill(crops * np.logical_not(where), masks), crops)
