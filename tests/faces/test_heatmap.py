@@ -10,10 +10,14 @@ import pytest
 from onnx_models import age_model, landmark_model
 
 from spiralage.errors import ModelFileError, NetworkError
+from spiralage.faces import heatmap
 from spiralage.faces.align import aligning, transform
+from spiralage.faces.find import make_finder
 from spiralage.faces.heatmap import FRAME, HeatmapLandmarker, first_square
 from spiralage.faces.landmarks import make_landmarker
 from spiralage.mean_face import mean_landmarks
+from spiralage.runtime import Session, open_session
+from spiralage.store import StoredFile
 from spiralage.types import Box, Face, Landmarks, Photo
 
 SEEN = transform(mean_landmarks(), FRAME)
@@ -118,4 +122,14 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
 def test_its_name_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIRALAGE_NETWORKS", str(tmp_path))
     (tmp_path / "landmarks.onnx").write_bytes(landmark_model(SEEN))
-    assert isinstance(make_landmarker("heatmap"), HeatmapLandmarker)
+    assert isinstance(make_landmarker("heatmap", threads=1), HeatmapLandmarker)
+    given: list[int | None] = []
+
+    def opened(file: StoredFile, threads: int | None) -> Session:
+        given.append(threads)
+        return open_session(file, threads)
+
+    monkeypatch.setattr(heatmap, "open_session", opened)
+    finder = make_finder("dlib", "heatmap", threads=1)
+    assert isinstance(finder.landmarker, HeatmapLandmarker)
+    assert given == [1]

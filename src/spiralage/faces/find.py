@@ -192,6 +192,7 @@ def make_finder(
     *,
     box: Box | None = None,
     yunet: Path | None = None,
+    threads: int | None = None,
 ) -> FaceFinder:
     """The finder of these names.
 
@@ -200,6 +201,7 @@ def make_finder(
         landmarks: see ``make_landmarker``; or a landmarker.
         box: where the face is, in photo pixels; ``detector`` then only tells which way is up in it.
         yunet: YuNet's ONNX file.
+        threads: see ``make_landmarker``.
 
     Raises:
         ModelFileError: a file is missing or isn't the pinned one.
@@ -224,4 +226,5 @@ def make_finder(
         raise OptionError(f"the detector {chosen.name} gives no landmarks; use landmarks dlib, heatmap or fan")
     if whole_picture:
         return FaceFinder(chosen, DetectorLandmarks())
-    return FaceFinder(chosen, make_landmarker(landmarks) if isinstance(landmarks, str) else landmarks, up=up)
+    landmarker = make_landmarker(landmarks, threads=threads) if isinstance(landmarks, str) else landmarks
+    return FaceFinder(chosen, landmarker, up=up)

@@ -35,28 +35,33 @@ class DetectorLandmarks:
         return face.landmarks
 
 
-def _heatmap() -> Landmarker:
+def _heatmap(threads: int | None) -> Landmarker:
     from spiralage.faces.heatmap import HeatmapLandmarker  # ONNX Runtime takes longer to load than all else here
 
-    return HeatmapLandmarker()
+    return HeatmapLandmarker(threads=threads)
 
 
-def _fan() -> Landmarker:
+def _fan(threads: int | None) -> Landmarker:
     from spiralage.faces.fan import FanLandmarker  # its packages are an extra
 
     return FanLandmarker()
 
 
-LANDMARKERS: dict[LandmarkerName, Callable[[], Landmarker]] = {
-    "dlib": DlibLandmarker,
+LANDMARKERS: dict[LandmarkerName, Callable[[int | None], Landmarker]] = {
+    "dlib": lambda threads: DlibLandmarker(),
     "heatmap": _heatmap,
-    "detector": DetectorLandmarks,
+    "detector": lambda threads: DetectorLandmarks(),
     "fan": _fan,
 }
+"""What makes each, with so many threads."""
 
 
-def make_landmarker(name: LandmarkerName = DEFAULT_LANDMARKER) -> Landmarker:
+def make_landmarker(name: LandmarkerName = DEFAULT_LANDMARKER, *, threads: int | None = None) -> Landmarker:
     """The landmarker of that name.
+
+    Args:
+        name: one of ``LANDMARKERS``.
+        threads: of the heat-map network, see ``threads.thread_count``.
 
     Raises:
         OptionError: there is none.
@@ -68,7 +73,7 @@ def make_landmarker(name: LandmarkerName = DEFAULT_LANDMARKER) -> Landmarker:
         'detector'
     """
     check_landmarker(name)
-    return LANDMARKERS[name]()
+    return LANDMARKERS[name](threads)
 
 
 def check_landmarker(name: str) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 from spiralage.datasets import sources
 from spiralage.datasets.manifest import Row
 from spiralage.datasets.sources import Source
-from spiralage.evaluation.protocols import landmarks as protocol
 from spiralage.evaluation.protocols.landmarks import (
+    MEASURED,
     Dlib68,
     Photos,
     TrueFace,
@@ -25,6 +25,7 @@ from spiralage.evaluation.protocols.landmarks import (
     true_face,
     write_all,
 )
+from spiralage.evaluation.protocols.restoration import SETS
 from spiralage.evaluation.results import LandmarkRow, read_rows
 from spiralage.faces.align import align, transform
 from spiralage.faces.dlib_faces import DlibLandmarker
@@ -181,7 +182,7 @@ def test_photos_are_of_the_test_split_and_evenly_spread(tmp_path: Path, monkeypa
     assert (numbers[0], numbers[-1]) == (1, 39)
     assert all(number % 2 for number in numbers)
     assert len(photos_of("fgnet", tmp_path, None, print).encoded) == 40
-    assert set(protocol.MEASURED) <= set(protocol.SETS)
+    assert set(MEASURED) <= set(SETS)
 
 
 def row(**changes: object) -> LandmarkRow:
