@@ -24,6 +24,7 @@ from spiralage.training.recipes import (
     LandmarkRecipe,
     LopoRecipe,
     MeanVariance,
+    OcclusionRecipe,
     SliceRecipe,
     SliceWeights,
     load_recipe,
@@ -87,13 +88,17 @@ def command_of(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if "[boxes]" in text:
         return "train landmarks"
+    if "[distractors]" in text:
+        return "train occlusion"
     if "[generator]" in text:
         return "train slices" if "\nthickness = " in text else "train imagine"
     return "evaluate lopo" if "[fine_tuning]" in text else "train age"
 
 
-def load(path: Path) -> AgeRecipe | ImagineRecipe | LandmarkRecipe | SliceRecipe | LopoRecipe:
+def load(path: Path) -> AgeRecipe | ImagineRecipe | LandmarkRecipe | OcclusionRecipe | SliceRecipe | LopoRecipe:
     command = command_of(path)
+    if command == "train occlusion":
+        return load_recipe(path, OcclusionRecipe)
     if command == "train landmarks":
         return load_recipe(path, LandmarkRecipe)
     if command == "evaluate lopo":
@@ -123,7 +128,8 @@ def test_the_recipes_are_found() -> None:
 def test_every_recipe_loads_and_says_how_to_run_it(path: Path) -> None:
     recipe = load(path)
     assert recipe.name == path.stem
-    assert path.read_text(encoding="utf-8").splitlines()[0] == f"# spiralage {command_of(path)} recipes/{path.name}"
+    command = path.read_text(encoding="utf-8").splitlines()[0].removesuffix(" --threads 1")
+    assert command == f"# spiralage {command_of(path)} recipes/{path.name}"
 
 
 @pytest.mark.parametrize("path", files_of("train age"), ids=lambda path: path.stem)
