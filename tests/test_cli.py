@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_models import occlusion_model
 
 from spiralage.cli import main
 from spiralage.image_io import load_photo, save_picture
@@ -53,6 +54,9 @@ def test_estimate_json_has_the_promised_form(capsys: pytest.CaptureFixture[str],
         "restored_by",
         "restored_why",
         "p_at_least",
+        "calibrated",
+        "cant_tell",
+        "quality",
     }
     x, y, width, height = face["box"]
     assert 150 < x < 210
@@ -204,3 +208,22 @@ def test_models_lists_every_shipped_file(capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     files = ("best:", "imagine:", "slices-context:", "slices-paint:", "mean-face:", "yunet:")
     assert all(name in out for name in files)
+
+
+def test_a_network_finds_what_hides(
+    portrait_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIRALAGE_NETWORKS", str(tmp_path / "networks"))
+    options = ("--occlusion", "network", "--restorer", "auto")
+    assert main(["estimate", str(portrait_file), "--detector", "dlib", *options]) == 1
+    assert "no network 'occlusion'" in capsys.readouterr().err
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "occlusion.onnx").write_bytes(occlusion_model(threshold="0.9"))  # takes red for hidden
+    code, answer = run_json(capsys, portrait_file, *options)
+    assert code == 0
+    faces = answer[0]["faces"]
+    assert isinstance(faces, list)
+    assert faces[0]["hidden"] > 0
+    assert faces[0]["hidden_by"] == "found"
+    assert faces[0]["restored_by"] in ("imagine", "spiral")
+    assert faces[0]["restored_why"]

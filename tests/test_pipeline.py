@@ -125,7 +125,7 @@ def test_an_occlusion_by_name(portrait: Photo) -> None:
     (named,) = AgePipeline(detector="dlib", occlusion="paper", restorer="inpaint").estimate(portrait)
     assert (named.occlusion.kind, named.occlusion.fraction) == ("paper", 0.75)
     with pytest.raises(OptionError, match="occlusion papers: no such occlusion; choose auto, none, "):
-        AgePipeline(occlusion="papers")  # type: ignore[arg-type]
+        AgePipeline(occlusion="papers")
 
 
 RESEARCH = (["training"], ["evaluation"], ["networks"], ["export"])

@@ -18,7 +18,7 @@ from spiralage.faces.detect import Detector, DetectorName
 from spiralage.faces.find import FoundFace, make_finder
 from spiralage.faces.landmarks import DEFAULT_LANDMARKER, Landmarker, LandmarkerName
 from spiralage.image_io import STDIN, PhotoLike, as_photo, read_stdin_photo
-from spiralage.occlusion.find import FindOcclusion, OcclusionName, occlusion_finder
+from spiralage.occlusion.find import FindOcclusion, occlusion_finder
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH
 from spiralage.threads import use_threads
@@ -70,8 +70,9 @@ class AgePipeline:
         box: where the face is, in photo pixels; overrules ``detector``.
         landmarks: "dlib" or "heatmap" (68 points), "detector" (what the detector gave) or "fan"; or a
             ``faces.landmarks.Landmarker``.
-        occlusion: what is hidden in an aligned face: "auto" (what lies beyond the photo), "none", an occluder's name
-            (see ``occlusion.occluders``), or a function from an AlignedFace to an Occlusion.
+        occlusion: what is hidden in an aligned face: "auto" (what lies beyond the photo), "none", "network" (that, and
+            what a network finds), an occluder's name (see ``occlusion.occluders``), the name or path of a network that
+            finds it (see ``store``), or a function from an AlignedFace to an Occlusion.
         restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
             name or path (see ``store``), or a ``restoration.restore.Restorer``.
         network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.
@@ -97,7 +98,7 @@ class AgePipeline:
         detector: DetectorName | Detector = "auto",
         box: Box | None = None,
         landmarks: LandmarkerName | Landmarker = DEFAULT_LANDMARKER,
-        occlusion: OcclusionName | FindOcclusion = "auto",
+        occlusion: str | FindOcclusion = "auto",
         restorer: str | Path | Restorer = DEFAULT_RESTORER,
         network: str | Path | Estimator = DEFAULT_NETWORK,
         min_quality: QualityName | Limits = "face",

@@ -56,10 +56,10 @@ def test_glasses_hair_and_what_nobody_names(tmp_path: Path) -> None:
     assert known[250, 128] == Known.VISIBLE  # cloth beyond the face is what one sees there
 
 
-def test_glasses_without_eyes_are_sunglasses(tmp_path: Path) -> None:
+def test_glasses_without_eyes_may_be_sunglasses(tmp_path: Path) -> None:
     known = known_in(tmp_path / "a", "celeba-hq", face_classes(eyes=False))
-    assert known[85, 128] == Known.HIDDEN
-    assert (known == Known.HIDDEN).sum() == 35 * 140
+    assert (known[80:115, 60:200] == Known.UNKNOWN).all()
+    assert not (known == Known.HIDDEN).any()
 
 
 def test_sets_that_say_nothing_are_assumed_visible(tmp_path: Path) -> None:

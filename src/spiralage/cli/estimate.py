@@ -20,7 +20,7 @@ from spiralage.errors import FolderError, OptionError
 from spiralage.faces.landmarks import DEFAULT_LANDMARKER, LandmarkerName
 from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, list_pictures
-from spiralage.occlusion.find import OcclusionName
+from spiralage.occlusion.find import FINDERS
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
 from spiralage.restoration.restore import LOADERS
 from spiralage.store import files_of
@@ -60,7 +60,11 @@ def estimate(
     box: BoxOption = None,
     at_least: Annotated[list[int] | None, typer.Option(min=0, max=100, help="add P(age ≥ this); repeatable")] = None,
     occlusion: Annotated[
-        OcclusionName, typer.Option(help="what counts as hidden; auto: what lies beyond the photo's edge")
+        str,
+        typer.Option(
+            help="what counts as hidden; auto: what lies beyond the photo's edge; network: what a network finds, too; "
+            f"{', '.join(name for name in FINDERS if name not in ('auto', 'network'))}; or a network's name or file"
+        ),
     ] = "auto",
     restorer: RestorerOption = DEFAULT_RESTORER,
     network: Annotated[
@@ -93,6 +97,7 @@ def estimate(
         *filter(None, [yunet]),
         *files_of(restorer, *LOADERS),
         *files_of(network, "age"),
+        *files_of(occlusion, "occlusion"),
     ]
     check_outputs(filter(None, (csv, page)), inputs, overwrite=overwrite)
     pipeline = AgePipeline(

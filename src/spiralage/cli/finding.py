@@ -11,7 +11,6 @@ from spiralage.cli.console import note, progress_bar, say
 from spiralage.cli.one_photo import Detector, YuNet
 from spiralage.cli.options import CACHE, Threads, need_train_extra
 from spiralage.datasets.sources import DatasetName
-from spiralage.occlusion.find import OcclusionName
 from spiralage.threads import use_threads
 
 Network = Annotated[str, typer.Option(help="what finds: a network's name, file or run folder")]
@@ -67,7 +66,7 @@ def evaluate_occlusion(
 def evaluate_real_masks(
     photos: Annotated[Path, typer.Argument(help="a folder or archive of photos")],
     folder: Annotated[Path, typer.Argument(help="where the sheets go, outside any repository")],
-    occlusion: Annotated[OcclusionName, typer.Option(help="what counts as hidden")] = "network",
+    occlusion: Annotated[str, typer.Option(help="what counts as hidden; see: spiralage estimate")] = "network",
     detector: Detector = "auto",
     yunet: YuNet = None,
     threads: Threads = None,

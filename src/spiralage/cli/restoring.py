@@ -25,7 +25,7 @@ from spiralage.errors import OptionError
 from spiralage.faces.align import invert
 from spiralage.files import write_bytes
 from spiralage.image_io import encode_picture, load_mask
-from spiralage.occlusion.find import FindOcclusion
+from spiralage.occlusion.find import FindOcclusion, occlusion_finder
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by, occluder_named
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER
@@ -69,8 +69,8 @@ def restore(
     occlusion: Annotated[
         str | None,
         typer.Option(
-            help=f"{', '.join(OCCLUDERS)}, or a 256×256 mask picture of the aligned crop: white = hidden, "
-            "transparent = not",
+            help=f"network: what it finds; {', '.join(OCCLUDERS)}, or a 256×256 mask picture of the aligned crop: "
+            "white = hidden, transparent = not",
             show_default="paper",
         ),
     ] = None,
@@ -117,6 +117,8 @@ def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
     if window is not None:
         given = Occlusion(margin_mask(_parse_window(window)))
         return lambda face: given
+    if occlusion == "network":
+        return occlusion_finder(occlusion)
     name, path = occluder_named(occlusion or "paper"), Path(occlusion or "")
     if name is not None:
         return hidden_by(name)

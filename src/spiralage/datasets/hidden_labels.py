@@ -32,7 +32,7 @@ class Known(IntEnum):
     HIDDEN = 3
     """Something is in front of the face."""
     UNKNOWN = 4
-    """Within the face's outline, and nobody says what it is: mostly hands and microphones."""
+    """Within the face's outline, and nobody says what it is: mostly hands and microphones; or maybe sunglasses."""
     BEYOND = 5
     """Beyond the photo, which every pipeline knows by itself."""
 
@@ -48,8 +48,9 @@ def known_pixels(crops: AnyCrops, indices: Indices) -> Pixels:
 
     Sets whose crops were built without classes are taken as the others are: visible, it is assumed.
 
-    - CelebA-HQ: glasses, hair and hats are a person's. Glasses on a face of which no eye is marked are sunglasses, and
-      hide. Background and cloth inside the outline of the 68 landmarks are ``UNKNOWN``.
+    - CelebA-HQ: glasses, hair and hats are a person's. Glasses on a face of which no eye is marked are sunglasses, or
+      clear ones seen from the side (a third of those looked at): they are ``UNKNOWN``, and so are background and cloth
+      inside the outline of the 68 landmarks.
     - MaskedFace-Net: its masks hide; of the rest it doesn't say whether something else does.
     """
     if isinstance(crops, JoinedCrops):
@@ -76,7 +77,7 @@ def _known_in_set(crops: Crops, indices: Indices) -> Pixels:
 def _of_face(classes: Pixels, points: Doubles) -> Pixels:
     known: Pixels = _OF_FACE_CLASSES[classes]
     if not np.isin(classes, _EYES).any():
-        known[classes == FaceClass.GLASSES] = Known.HIDDEN
+        known[classes == FaceClass.GLASSES] = Known.UNKNOWN
     known[face_outline(points) & np.isin(classes, _NOT_THE_FACE)] = Known.UNKNOWN
     return known
 
