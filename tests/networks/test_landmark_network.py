@@ -11,6 +11,7 @@ from spiralage.networks.landmarks import (
     BLUR,
     CELL,
     LandmarkNetwork,
+    cells_along,
     gaussians,
     multiplications,
 )
@@ -23,8 +24,7 @@ def network(stacks: int = 1) -> LandmarkNetwork:
 
 def maps_round(points: Tensor) -> Tensor:
     """The maps that the targets are made of, for (N, 68, 2) points in crop pixels: (N, 68, 1024)."""
-    cells = network().grid[:, :2]
-    return gaussians((points - 127.5) / CELL, cells).clamp(min=1e-30).log()
+    return gaussians((points - 127.5) / CELL, cells_along()).clamp(min=1e-30).log()
 
 
 def random_points(count: int, low: float = 30, high: float = 225) -> Tensor:
@@ -37,6 +37,15 @@ def test_maps_are_read_far_below_a_cell() -> None:
     found, spreads = network().read(maps_round(points))
     assert (found - points).abs().max() < 0.02  # a cell has 8 pixels
     assert spreads.max() < 1.5  # the targets' blur is no spread of the point
+
+
+def test_maps_are_read_as_finely_where_convolutions_are_coarse() -> None:
+    points = random_points(3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, spreads = network().read(maps_round(points))
+    assert found.dtype == torch.float32
+    assert (found - points).abs().max() < 0.02
+    assert spreads.max() < 1.5
 
 
 def test_the_middle_of_the_first_cell_is_where_its_pixels_are() -> None:

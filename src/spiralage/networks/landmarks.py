@@ -97,7 +97,7 @@ class LandmarkNetwork(nn.Module):
 
     MEAN, STD = 0.5, 0.25
     """Of pictures in [0, 1]."""
-    grid: Tensor
+    along: Tensor
 
     def __init__(self, width: int = 96, stacks: int = 1) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class LandmarkNetwork(nn.Module):
         )
         self.heads = nn.ModuleList(nn.Conv2d(width, POINTS, 1) for _ in range(stacks))
         self.returns = nn.ModuleList(nn.Conv2d(width + POINTS, width, 1) for _ in range(stacks - 1))
-        self.register_buffer("grid", _grid(), persistent=False)
+        self.register_buffer("along", cells_along(), persistent=False)
         initialise(self)
         for head in self.heads:
             nn.init.normal_(head.weight, std=0.01)  # type: ignore[arg-type]  # every map starts flat
@@ -133,9 +133,11 @@ class LandmarkNetwork(nn.Module):
 
     def read(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Heat maps, (N, 68, 1024) logarithms of shares → points, (N, 68, 2), and spreads, (N, 68), see ``forward``."""
-        moments = maps.exp() @ self.grid  # (N, 68, 4)
-        mean, square = moments[..., :2], moments[..., 2:]
-        variance = (square - mean.square()).mean(dim=-1) - BLUR**2
+        shares = maps.exp().reshape(-1, POINTS, CELLS, CELLS)
+        sides = torch.stack([shares.sum(dim=-2), shares.sum(dim=-1)], dim=-2)  # over x and over y: (N, 68, 2, 32)
+        # Sums, not a matrix product: that would be of bfloat16 in training, which tells no places below a cell.
+        mean = (sides * self.along).sum(dim=-1)
+        variance = ((sides * self.along.square()).sum(dim=-1) - mean.square()).mean(dim=-1) - BLUR**2
         spreads = variance.clamp(min=SHARPEST**2).sqrt()
         return mean * CELL + (CROP_SIZE - 1) / 2, spreads * CELL
 
@@ -165,7 +167,7 @@ class LandmarkNetwork(nn.Module):
         places = (points - (CROP_SIZE - 1) / 2) / CELL  # in cells from the middle
         counted = (places.abs() <= CELLS / 2).all(dim=-1).float()  # (N, 68)
         counted = counted / counted.sum().clamp(min=1)
-        targets = gaussians(places, self.grid[:, :2])
+        targets = gaussians(places, self.along)
         least = -(targets * targets.clamp(min=1e-12).log()).sum(dim=-1)
         found: dict[str, Tensor] = {"maps": points.new_zeros(()), "points": points.new_zeros(())}
         for maps in self.maps(pictures):
@@ -176,31 +178,27 @@ class LandmarkNetwork(nn.Module):
         return found
 
 
-def _grid() -> Tensor:
-    """Of every cell its x and y, in cells from the middle, and their squares: (1024, 4) float32."""
-    along = torch.arange(CELLS) - (CELLS - 1) / 2
-    y, x = torch.meshgrid(along, along, indexing="ij")
-    places = torch.stack([x, y], dim=-1).reshape(-1, 2)
-    return torch.cat([places, places.square()], dim=1)
+def cells_along() -> Tensor:
+    """Where the cells of a side are, in cells from the middle, (32,) float32."""
+    return torch.arange(CELLS) - (CELLS - 1) / 2
 
 
-def gaussians(places: Tensor, cells: Tensor) -> Tensor:
+def gaussians(places: Tensor, along: Tensor) -> Tensor:
     """Round each place a Gaussian of ``BLUR`` cells, its sum over the cells 1.
 
     Args:
         places: (…, 2), (x, y) in cells.
-        cells: (C, 2), where the cells are.
+        along: (S,), where the cells of a side are.
 
     Returns:
-        (…, C).
+        (…, S·S), row after row.
 
     Example:
-        >>> cells = torch.tensor([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
-        >>> gaussians(torch.tensor([0.0, 0.0]), cells).round(decimals=3).tolist()
-        [0.2739999890327454, 0.4519999921321869, 0.2739999890327454]
+        >>> gaussians(torch.tensor([0.0, 9.0]), torch.tensor([-1.0, 0.0, 1.0]))[6:].round(decimals=2).tolist()
+        [0.27000001072883606, 0.44999998807907104, 0.27000001072883606]
     """
-    distances = (places[..., None, :] - cells).square().sum(dim=-1)
-    return torch.softmax(-distances / (2 * BLUR**2), dim=-1)
+    sides = torch.softmax((places[..., None] - along).square() / (-2 * BLUR**2), dim=-1)  # (…, 2, S)
+    return (sides[..., 1, :, None] * sides[..., 0, None, :]).flatten(-2)
 
 
 def multiplications(network: LandmarkNetwork) -> int:

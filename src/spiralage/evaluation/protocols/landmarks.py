@@ -179,7 +179,7 @@ def crop_moves(clean: Landmarks, found: Landmarks) -> float:
     Example:
         >>> points = mean_landmarks()
         >>> round(crop_moves(Landmarks(points, "dlib"), Landmarks(points + (3, 4), "dlib")), 1)
-        4.6
+        5.0
     """
     in_photo = transform(mean_landmarks(), invert(aligning(clean)))
     return float(np.hypot(*(transform(in_photo, aligning(found)) - mean_landmarks()).T).mean())
