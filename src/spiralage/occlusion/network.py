@@ -59,8 +59,8 @@ class NetworkFinder:
 
     @property
     def name(self) -> str:
-        """The network's; raises ModelFileError where there is none."""
-        return self._found.name
+        """What tables call the network: its section in a manifest, or its file; raises ModelFileError without one."""
+        return self._found.files[0].name
 
     @property
     def trained_by(self) -> str:
