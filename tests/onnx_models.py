@@ -60,6 +60,40 @@ def age_model(
     return data
 
 
+def brightness_model() -> bytes:
+    """An age network that reads the brightness of ``synthetic.drawn_crop``, with a standard deviation of 5 years."""
+    constants: dict[str, np.ndarray] = {
+        "ages": np.arange(101, dtype=np.float32)[None],
+        "axes": np.arange(1, 4, dtype=np.int64),
+        "one": np.ones(1, np.int64),
+        "blobs": np.array([25], np.float32),
+        "half": np.array([0.5], np.float32),
+        "sharp": np.array([-1 / 50], np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "blobs"], ["twice"]),
+        helper.make_node("Mul", ["twice", "half"], ["estimate"]),
+        helper.make_node("Unsqueeze", ["estimate", "one"], ["column"]),
+        helper.make_node("Sub", ["ages", "column"], ["off"]),
+        helper.make_node("Mul", ["off", "off"], ["square"]),
+        helper.make_node("Mul", ["square", "sharp"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "age",
+        [helper.make_tensor_value_info("crops", TensorProto.UINT8, ("N", 256, 256, 3))],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ("N", 101))],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
 def landmark_model(points: np.ndarray, spread: float = 4.0) -> bytes:
     """A landmark network that says the same 68 points, and the same spread of each, whatever it sees.
 

@@ -25,7 +25,7 @@ GROUPS = {
     "data": ("data",),
     "train": ("train",),
     "evaluate": ("evaluate",),
-    "networks": ("export", "quantise", "import-weights"),
+    "networks": ("export", "calibrate", "quantise", "import-weights"),
 }
 """The commands of each file, as ``spiralage --help`` lists them."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from spiralage.cli import finding
+from spiralage.cli import evaluate_sureness, finding
 from spiralage.cli.console import note, progress_bar, say
 from spiralage.cli.options import (
     CACHE,
@@ -17,6 +17,7 @@ from spiralage.cli.options import (
     PrecisionOption,
     Recipe,
     RunFolder,
+    SplitChoice,
     Threads,
     need_train_extra,
     not_too_many,
@@ -27,7 +28,6 @@ from spiralage.errors import OptionError
 from spiralage.faces.detect import DetectorName
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, occluder_named
 
-SplitChoice: TypeAlias = Literal["val", "test"]
 FacesChoice: TypeAlias = Literal["unmasked", "masked"]
 
 
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("training")(evaluate_training)
     evaluate.command("goals")(evaluate_goals)
     finding.register(evaluate)
+    evaluate_sureness.register(evaluate)
     app.add_typer(evaluate, name="evaluate")
 
 

@@ -1,4 +1,4 @@
-"""Commands on trained networks: export, quantise, import-weights. They import PyTorch only when they run."""
+"""Commands on trained networks: export, calibrate, quantise, import-weights. They import PyTorch only when they run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from spiralage.cli.console import say
-from spiralage.cli.options import CACHE, CropsFolder, RunFolder, need_train_extra
+from spiralage.cli.console import progress_bar, say
+from spiralage.cli.one_photo import RestorerOption
+from spiralage.cli.options import CACHE, CropsFolder, RunFolder, SplitChoice, Threads, Told, need_train_extra
+from spiralage.pipeline import DEFAULT_RESTORER
 from spiralage.store import Kind
 
 WEIGHTS_FOLDER = Path("src/spiralage/weights")
@@ -16,7 +18,7 @@ WEIGHTS_FOLDER = Path("src/spiralage/weights")
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (export, quantise, import_weights):
+    for command in (export, calibrate, quantise, import_weights):
         app.command()(command)
 
 
@@ -35,6 +37,36 @@ def export(
 
     for path in export_run(run, output, name, kind):
         say(str(path))
+
+
+def calibrate(
+    network: Annotated[str, typer.Argument(help="an exported age network: a name, a file or a run's folder")],
+    data: Annotated[str, typer.Option("--data", help="data sets with ages, with a comma between")] = "utkface,aaf",
+    cache: Annotated[Path, typer.Option(help="the folder that holds the sets' aligned crops, each in its own")] = CACHE,
+    restorer: RestorerOption = DEFAULT_RESTORER,
+    split: Annotated[
+        SplitChoice, typer.Option(help="the faces that it is held against: none that it learned from")
+    ] = "val",
+    told: Told = True,
+    most: Annotated[int | None, typer.Option(min=1, help="take so many faces of each set, evenly spread")] = None,
+    threads: Threads = None,
+) -> None:
+    """Find how sure an age network may be, and put it into its file: intervals that hold, probabilities that come true.
+
+    It holds for faces whose hidden part is filled by the same restorer. Every other way says "not calibrated".
+    """
+    need_train_extra()
+    from spiralage.datasets.crops import Crops
+    from spiralage.export.calibrate import find_calibration, put_calibration
+
+    sets = [Crops(cache / name) for name in data.split(",")]
+    for name, crops in zip(data.split(","), sets, strict=True):
+        crops.check_data(name)
+    with progress_bar("faces") as update:
+        found = find_calibration(
+            network, sets, restorer=restorer, split=split, most=most, told=told, threads=threads, progress=update
+        )
+    say(f"{put_calibration(network, found)}: calibrated by {sum(found.faces)} answers ({found.data}, {restorer})")
 
 
 def quantise(

@@ -25,6 +25,10 @@ DeviceOption = Annotated[DeviceChoice, typer.Option(help="where to compute")]
 PrecisionOption = Annotated[
     PrecisionChoice, typer.Option(help="of the computation; auto is bfloat16 where the hardware computes in it")
 ]
+SplitChoice: TypeAlias = Literal["val", "test"]
+Told = Annotated[
+    bool, typer.Option("--told/--found", help="what is drawn is told to the program, or it must find it by itself")
+]
 CACHE = Path("cache")
 
 

@@ -91,3 +91,34 @@ def interval_coverage(probabilities: npt.NDArray[np.float32], ages: Numbers, lev
     """
     low, high = central_interval(probabilities, level)
     return float(((ages + 0.5 >= low) & (ages - 0.5 <= high)).mean())
+
+
+def calibration_error(said: Numbers, was: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """ECE, the expected calibration error of probabilities (Naeini et al. 2015), in [0, 1].
+
+    Probabilities are sorted into bins of equal width; the difference between what was said on average and how often it
+    came true is averaged over bins, each weighted by what is in it.
+
+    >>> calibration_error(np.array([0.75, 0.75, 0.75, 0.75]), np.array([True, True, True, False]))
+    0.0
+    >>> calibration_error(np.array([0.9, 0.1]), np.array([False, False]))
+    0.5
+    """
+    number = np.clip((said * bins).astype(np.int64), 0, bins - 1)
+    off = np.bincount(number, weights=said - was, minlength=bins)
+    return float(np.abs(off).sum() / len(said))
+
+
+def bootstrap_rate(came: npt.NDArray[np.bool_], persons: Sequence[str], *, draws: int = 1000) -> tuple[float, float]:
+    """The 95 % interval of a rate: a bootstrap over persons, see ``bootstrap_mae``.
+
+    Where nothing or all came true, draws can't tell how far the rate may be from 0 or 1: the end is then the exact one
+    of the binomial distribution (Clopper and Pearson 1934), each person counting once.
+
+    >>> low, high = bootstrap_rate(np.zeros(100, bool), [str(i) for i in range(100)])
+    >>> low, round(high, 4)
+    (0.0, 0.0362)
+    """
+    low, high = bootstrap_mae(came.astype(np.float64), persons, draws=draws)
+    end = float(0.025 ** (1 / len(set(persons))))
+    return (low if not came.all() else end), (high if came.any() else 1 - end)

@@ -187,6 +187,99 @@ class HoldoutRow(_UnderACondition, Row):
     coverage90: float | None = None
 
 
+class CoverageRow(Row):
+    """A row of ``results/coverage.csv``: whether intervals hold and probabilities come true.
+
+    Args:
+        data: the set.
+        occluder: what was drawn in front of the faces; "" where nothing was.
+        by, part: whose answers: "all"; of a decade of the true "age"; of a third of the "hidden" part.
+        intervals: "calibrated", as the program says them, or "network", as the network alone believes.
+        level: of the intervals.
+        coverage, coverage_low, coverage_high: the part of images whose age, in whole years, lies in the interval, ends
+            included, and its 95 % interval, a bootstrap over persons.
+        width: years, the median.
+        ece18, ece25: the expected calibration error of P(age ≥ 18) and P(age ≥ 25), see ``metrics.calibration_error``.
+        ece_most: the largest one of P(age ≥ t), for t = 5, 10, … 80.
+        network: its name.
+        restorer: who fills what is hidden.
+        known: "told" where the program knows what was drawn, "found" where it must find it.
+    """
+
+    data: str
+    occluder: str = ""
+    by: Literal["all", "age", "hidden"]
+    part: str = ""
+    intervals: Literal["calibrated", "network"]
+    level: float
+    coverage: float
+    coverage_low: float
+    coverage_high: float
+    width: float
+    ece18: float | None = None
+    ece25: float | None = None
+    ece_most: float | None = None
+    images: int
+    network: str
+    restorer: str
+    known: str
+    commit: str
+    hardware: str
+
+
+class ThresholdRow(Row):
+    """A row of ``results/threshold.csv``: an age check, as NIST's FATE AE and ISO/IEC 27566 speak of it.
+
+    Args:
+        data, occluder, network, restorer, known: see ``CoverageRow``.
+        rule: who passes: "estimate", whose estimated age is ``limit`` or more; "probability", for whom
+            P(age ≥ at_least) is ``limit`` or more.
+        limit: years, the challenge age or the legal one; for "probability" a probability.
+        at_least: the legal age, years. Whoever is younger is a minor.
+        by, part: whose answers: "all"; of a band of the true "age"; of a "sex"; of a "group", as the set calls it.
+        minors, adults: images that an age was told of.
+        false_positive, false_positive_low, false_positive_high: the part of the minors that passes, and its 95 %
+            interval, a bootstrap over persons, see ``metrics.bootstrap_rate``; None where there are no minors.
+        false_negative, …: the part of the adults that doesn't pass; None where there are no adults.
+        failure_to_acquire: the part of all images of which no age was told; such a person doesn't pass, and is in no
+            other number.
+        mae, bias, std: years: the mean of |error|, the mean of the error (above 0: told too old) and the error's
+            standard deviation.
+        cs5: the part of images within 5 years.
+        images: of which an age was told.
+        persons: whose they are.
+    """
+
+    data: str
+    occluder: str = ""
+    rule: Literal["estimate", "probability"]
+    limit: float
+    at_least: int
+    by: Literal["all", "age", "sex", "group"]
+    part: str = ""
+    minors: int
+    adults: int
+    false_positive: float | None = None
+    false_positive_low: float | None = None
+    false_positive_high: float | None = None
+    false_negative: float | None = None
+    false_negative_low: float | None = None
+    false_negative_high: float | None = None
+    failure_to_acquire: float
+    mae: float | None = None
+    bias: float | None = None
+    std: float | None = None
+    cs5: float | None = None
+    images: int
+    persons: int
+    network: str
+    restorer: str
+    known: str
+    calibrated: bool
+    commit: str
+    hardware: str
+
+
 class RestorationRow(Row):
     """A row of ``results/restore.csv``: a restorer on a set of faces; what isn't known is empty.
 

@@ -7,14 +7,14 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from spiralage import weights
 from spiralage.errors import OptionError, OutputError
 from spiralage.files import check_outputs, write_bytes, write_text
-from spiralage.store import INT8, MANIFEST
+from spiralage.store import INT8, MANIFEST, StoredFile
 from spiralage.weights import Entry
 
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,99}")
@@ -93,6 +93,28 @@ def put(folder: Path, files: Mapping[str, bytes], kind: str, facts: Mapping[str,
     for variant in variants:
         _delete(folder / f"{variant}.onnx")
     return paths
+
+
+def repin(file: StoredFile, data: bytes) -> None:
+    """Write a network's file anew, where only its metadata changed, and pin it in its manifest, if that names it.
+
+    Args:
+        file: on disk.
+        data: its new bytes.
+
+    Raises:
+        ModelFileError: the folder's manifest is damaged.
+        OutputError: the file or the manifest can't be written.
+    """
+    path = Path(str(file.path))
+    entries = read_entries(path.parent)
+    outputs = [path, path.parent / MANIFEST] if file.entry is not None else [path]
+    check_outputs(outputs, overwrite=True)
+    write_bytes(path, data)
+    if file.entry is not None:
+        _write(
+            path.parent / MANIFEST, entries | {file.name: replace(file.entry, sha256=hashlib.sha256(data).hexdigest())}
+        )
 
 
 def _delete(path: Path) -> None:
