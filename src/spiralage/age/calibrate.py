@@ -53,6 +53,8 @@ Where nothing does, what is hidden lies beyond the photo's edge.
 CELLS = tuple((covered, low, high) for covered, edges in enumerate(EDGES) for low, high in pairwise(edges))
 """(covered, least and greatest hidden part) of every cell."""
 
+CHOSEN = "auto"
+"""The way of a restorer that is chosen face by face; see ``restoration.restore.Chooser``."""
 FEWEST = 100
 """From fewer faces nothing is learned."""
 ENOUGH = 150
@@ -75,7 +77,7 @@ class Calibration:
         low, high: (cells, knots, levels) float64, the positions between which a level's part of the people lies.
         predictive: (cells, knots, tails) float64, quantiles of the positions.
         faces: how many faces each cell had of its own.
-        restorer: who filled what was hidden; "none" where nobody did.
+        restorer: who filled what was hidden; "none" where nobody did, "auto" where one was chosen for each face.
         data: which faces, for readers.
         commit: of the code that found it.
 
@@ -103,8 +105,12 @@ class Calibration:
             raise ValueError(f"faces must count {len(CELLS)} cells, got {len(self.faces)}")
 
     def holds_for(self, occlusion: Occlusion, restoration: Restoration) -> bool:
-        """Whether a face was read in the way that this is for: nothing was hidden, or it was filled by the same."""
-        return not occlusion.mask.any() or restoration.restorer == self.restorer
+        """Whether a face was read in the way that this is for: nothing was hidden, or it was filled by the same.
+
+        A restoration whose restorer was chosen for the face has a reason; it is of the way "auto".
+        """
+        way = CHOSEN if restoration.reason else restoration.restorer
+        return not occlusion.mask.any() or way == self.restorer
 
     def apply(self, probabilities: Floats | Doubles, hidden: Doubles, covered: Mask) -> tuple[CalibratedAge, ...]:
         """Calibrated answers.

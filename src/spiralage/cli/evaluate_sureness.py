@@ -12,7 +12,7 @@ from spiralage.age.estimate import DEFAULT_NETWORK
 from spiralage.age.quality import QualityName
 from spiralage.cli.console import progress_bar, say
 from spiralage.cli.one_photo import RestorerOption
-from spiralage.cli.options import CACHE, SplitChoice, Threads, Told, need_train_extra
+from spiralage.cli.options import CACHE, Finder, SplitChoice, Threads, Told, need_train_extra
 from spiralage.errors import OptionError
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName, occluder_named
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
@@ -53,6 +53,7 @@ def evaluate_threshold(
     split: Split = "test",
     occluder: Drawn = None,
     told: Told = True,
+    occlusion: Finder = "auto",
     min_quality: Asked = "face",
     most: Most = None,
     output: Output = Path("results"),
@@ -69,10 +70,12 @@ def evaluate_threshold(
     check = threshold.Check(at_least, challenge, sure)
     check_outputs([output / name for name in ("threshold.csv", "threshold.md", f"threshold-{at_least}.png")])
     origin = Origin(commit(), hardware())
-    asked = AgePipeline(network=network, restorer=restorer, min_quality=min_quality, threads=threads)
+    asked = AgePipeline(
+        network=network, restorer=restorer, occlusion=occlusion, min_quality=min_quality, threads=threads
+    )
     answers = _answers(asked, data, cache, split, occluder, told, most)
     rows = threshold.threshold_rows(
-        answers, check, network=network, restorer=restorer, known=_known(told), origin=origin
+        answers, check, network=network, restorer=restorer, known=_known(told, occlusion), origin=origin
     )
     write_rows(output / "threshold.csv", ThresholdRow, rows)
     write_threshold(output, rows, answers, check)
@@ -96,6 +99,7 @@ def evaluate_coverage(
     split: Split = "test",
     occluder: Drawn = None,
     told: Told = True,
+    occlusion: Finder = "auto",
     most: Most = None,
     output: Output = Path("results"),
     threads: Threads = None,
@@ -110,9 +114,9 @@ def evaluate_coverage(
 
     check_outputs([output / "coverage.csv", output / "coverage.png"])
     origin = Origin(commit(), hardware())
-    asked = AgePipeline(network=network, restorer=restorer, threads=threads)
+    asked = AgePipeline(network=network, restorer=restorer, occlusion=occlusion, threads=threads)
     answers = _answers(asked, data, cache, split, occluder, told, most)
-    rows = coverage_rows(answers, network=network, restorer=restorer, known=_known(told), origin=origin)
+    rows = coverage_rows(answers, network=network, restorer=restorer, known=_known(told, occlusion), origin=origin)
     write_rows(output / "coverage.csv", CoverageRow, rows)
     write_bytes(output / "coverage.png", reliability_png(answers))
     for row in rows:
@@ -123,8 +127,8 @@ def evaluate_coverage(
             )
 
 
-def _known(told: bool) -> str:
-    return "told" if told else "found"
+def _known(told: bool, occlusion: str) -> str:
+    return "told" if told else f"found by {occlusion}"
 
 
 def _answers(

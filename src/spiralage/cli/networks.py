@@ -9,7 +9,7 @@ import typer
 
 from spiralage.cli.console import progress_bar, say
 from spiralage.cli.one_photo import RestorerOption
-from spiralage.cli.options import CACHE, CropsFolder, RunFolder, SplitChoice, Threads, Told, need_train_extra
+from spiralage.cli.options import CACHE, CropsFolder, Finder, RunFolder, SplitChoice, Threads, Told, need_train_extra
 from spiralage.pipeline import DEFAULT_RESTORER
 from spiralage.store import Kind
 
@@ -48,6 +48,7 @@ def calibrate(
         SplitChoice, typer.Option(help="the faces that it is held against: none that it learned from")
     ] = "val",
     told: Told = True,
+    occlusion: Finder = "auto",
     most: Annotated[int | None, typer.Option(min=1, help="take so many faces of each set, evenly spread")] = None,
     threads: Threads = None,
 ) -> None:
@@ -64,7 +65,15 @@ def calibrate(
         crops.check_data(name)
     with progress_bar("faces") as update:
         found = find_calibration(
-            network, sets, restorer=restorer, split=split, most=most, told=told, threads=threads, progress=update
+            network,
+            sets,
+            restorer=restorer,
+            occlusion=occlusion,
+            split=split,
+            most=most,
+            told=told,
+            threads=threads,
+            progress=update,
         )
     say(f"{put_calibration(network, found)}: calibrated by {sum(found.faces)} answers ({found.data}, {restorer})")
 

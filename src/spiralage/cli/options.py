@@ -29,6 +29,10 @@ SplitChoice: TypeAlias = Literal["val", "test"]
 Told = Annotated[
     bool, typer.Option("--told/--found", help="what is drawn is told to the program, or it must find it by itself")
 ]
+Finder = Annotated[
+    str,
+    typer.Option("--occlusion", help="what finds what is hidden, as for estimate; in drawn faces only with --found"),
+]
 CACHE = Path("cache")
 
 

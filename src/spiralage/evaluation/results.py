@@ -203,7 +203,7 @@ class CoverageRow(Row):
         ece_most: the largest one of P(age ≥ t), for t = 5, 10, … 80.
         network: its name.
         restorer: who fills what is hidden.
-        known: "told" where the program knows what was drawn, "found" where it must find it.
+        known: "told" where the program knows what was drawn; else "found by" and what must find it.
     """
 
     data: str

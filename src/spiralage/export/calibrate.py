@@ -39,6 +39,7 @@ def find_calibration(
     sets: Sequence[Crops],
     *,
     restorer: str,
+    occlusion: str = "auto",
     occluders: Sequence[OccluderName] = CALIBRATED_BY,
     split: Split = "val",
     most: int | None = None,
@@ -52,6 +53,7 @@ def find_calibration(
         network: see ``store``.
         sets: crops of data sets with ages.
         restorer: who fills what is hidden; the calibration is for this way alone.
+        occlusion: what finds what is hidden, see ``AgePipeline``.
         occluders: what is drawn in front of them.
         split: of the sets; nothing may have been learned from it.
         most: take so many faces of each set at most, evenly spread.
@@ -64,7 +66,7 @@ def find_calibration(
         DatasetError: crops without ages, or none.
         InputError: too few faces.
     """
-    pipeline = AgePipeline(network=network, restorer=restorer, min_quality="face", threads=threads)
+    pipeline = AgePipeline(network=network, restorer=restorer, occlusion=occlusion, threads=threads)
     chosen = [(crops, split_indices(crops, split, most)) for crops in sets]
     total, done = 2 * sum(len(indices) for _, indices in chosen), 0
     parts: list[Answers] = []
