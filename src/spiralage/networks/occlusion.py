@@ -65,7 +65,8 @@ class OcclusionNetwork(nn.Module):
 
     def logits(self, crops: Tensor) -> Tensor:
         """(N, 256, 256, 3) uint8 RGB → logits of P(hidden), (N, 128, 128) float32."""
-        pictures = (crops.permute(0, 3, 1, 2).float() / 255 - self.MEAN) / self.STD
+        # (crop / 255 − MEAN) / STD, with a pass over the pixels less.
+        pictures = crops.permute(0, 3, 1, 2).float() * (1 / (255 * self.STD)) - self.MEAN / self.STD
         fine = self.stem(pictures)  # (N, 24, 64, 64)
         found, x = [], fine
         for level in self.levels:
