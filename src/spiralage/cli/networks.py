@@ -99,7 +99,8 @@ def import_weights(
     """Put a shipped network back into a run's folder, to train on from or to build on."""
     need_train_extra()
     from spiralage.export.import_weights import import_weights as write_run
+    from spiralage.export.import_weights import recipe_of
 
-    folder = run or Path("runs") / name
+    folder = run or Path("runs") / recipe_of(name)
     write_run(name, recipes, folder)
     say(str(folder))

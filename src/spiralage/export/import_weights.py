@@ -47,7 +47,7 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
         CheckpointError: the folder holds a run already.
         RecipeError: the recipe can't be read.
     """
-    parts = [f"{name}-{part}" for part in PARTS] if f"{name}-{PARTS[0]}" in weights.manifest() else [name]
+    parts = _sections(name)
     data = [weights.read(part) for part in parts]
     entry = weights.manifest()[parts[0]]
     if entry.kind == "slices" and len(parts) == 1:
@@ -60,6 +60,20 @@ def import_weights(name: str, recipes: Path, folder: Path) -> None:
     save_tensors(folder / WEIGHTS, network.state_dict(), {"recipe": recipe.model_dump(mode="json"), **facts})
     write_text(folder / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
     write_text(folder / RECORD, json.dumps({**origin, **facts}, indent=2) + "\n")
+
+
+def recipe_of(name: str) -> str:
+    """The name of the recipe that a shipped network was trained by; other recipes look for its run under it.
+
+    Raises:
+        ModelFileError: no such network.
+    """
+    return weights.entry(_sections(name)[0]).recipe
+
+
+def _sections(name: str) -> list[str]:
+    """A network's sections in the manifest: a SliceGAN has two."""
+    return [f"{name}-{part}" for part in PARTS] if f"{name}-{PARTS[0]}" in weights.manifest() else [name]
 
 
 def _rebuild(

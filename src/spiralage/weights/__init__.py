@@ -81,6 +81,14 @@ def manifest(where: Traversable | None = None) -> dict[str, Entry]:
         raise ModelFileError(f"{path}: no usable manifest ({reason}); {remedy}") from error
 
 
+def entry(name: str, where: Traversable | None = None) -> Entry:
+    """What the manifest says of a file; raises ModelFileError if it has no such section."""
+    entries = manifest(where)
+    if name not in entries:
+        raise ModelFileError(f"no shipped network is called {name!r}; there are {', '.join(sorted(entries))}")
+    return entries[name]
+
+
 def read(name: str, where: Traversable | None = None) -> bytes:
     """A file's bytes, checked against the manifest.
 
@@ -91,10 +99,8 @@ def read(name: str, where: Traversable | None = None) -> bytes:
     Raises:
         ModelFileError: unknown name, missing file, or a SHA-256 that isn't the pinned one.
     """
-    entries = manifest(where)
-    if name not in entries:
-        raise ModelFileError(f"no shipped network is called {name!r}; there are {', '.join(sorted(entries))}")
-    return read_file((where or folder()).joinpath(entries[name].file), entries[name].sha256)
+    found = entry(name, where)
+    return read_file((where or folder()).joinpath(found.file), found.sha256)
 
 
 def read_file(path: Traversable, pinned: str | None) -> bytes:
