@@ -38,7 +38,7 @@ def test_imagine_becomes_a_finished_run(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], value) for name, value in shipped.items())
 
     record, entry = read_record(folder), weights.manifest()["imagine"]
-    assert learned_from(record) == ["UTKFace"]
+    assert learned_from(record) == ["AAF + CelebA-HQ"]
     assert record["imported"] == ["imagine"]
     origin = ("recipe", "seed", "commit", "hardware", "minutes")
     assert {key: record[key] for key in origin} == {key: getattr(entry, key) for key in origin}
@@ -69,7 +69,7 @@ def changed_recipe(folder: Path, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("\nwidth = 96", "\nwidth = 48"),
+        ("\nwidth = 128", "\nwidth = 48"),
         ("\nblocks = 6", "\nblocks = 5"),  # the file has more weights
         ("\nblocks = 6", "\nblocks = 7"),  # the network has more
     ],

@@ -121,7 +121,7 @@ def changed(folder: Path, text: str, old: str, new: str) -> Path:
 
 
 def test_the_recipes_are_found() -> None:
-    assert {"alexnet", "best", "compact", "features", "imagine"} <= {path.stem for path in FILES}
+    assert {"alexnet", "best", "compact", "imagine-128", "slices"} <= {path.stem for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -348,8 +348,8 @@ def test_a_recipe_without_stages_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_the_other_kind_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"imagine\.toml"):
-        load_recipe(RECIPES / "imagine.toml", AgeRecipe)
+    with pytest.raises(RecipeError, match=r"imagine-128\.toml"):
+        load_recipe(RECIPES / "imagine-128.toml", AgeRecipe)
     with pytest.raises(RecipeError, match=r"compact\.toml"):
         load_recipe(RECIPES / "compact.toml", ImagineRecipe)
 
@@ -392,7 +392,7 @@ def complete_recipes() -> list[tuple[type[BaseModel], dict[str, Any]]]:
     """A recipe of every kind, with every key, also those that may be absent."""
     age = load_recipe(RECIPES / "best.toml", AgeRecipe).model_dump(mode="json")
     age["optimiser"] |= {"milestones": [0.5]}
-    imagine = load_recipe(RECIPES / "imagine.toml", ImagineRecipe).model_dump(mode="json")
+    imagine = load_recipe(RECIPES / "imagine-128.toml", ImagineRecipe).model_dump(mode="json")
     slices = load_recipe(RECIPES / "slices.toml", SliceRecipe).model_dump(mode="json")
     lopo = load_recipe(RECIPES / "lopo-best.toml", LopoRecipe).model_dump(mode="json")
     return [(AgeRecipe, age), (ImagineRecipe, imagine), (SliceRecipe, slices), (LopoRecipe, lopo)]
