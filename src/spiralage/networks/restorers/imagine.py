@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,9 @@ from torch.nn import functional as F
 from spiralage.networks.restorers.norm import InstanceNorm
 from spiralage.networks.restorers.smooth import pull_push
 from spiralage.types import CROP_SIZE
+
+Padding: TypeAlias = Literal["zeros", "reflect"]
+"""What stands beyond a map's border."""
 
 SURE = 1 / 64
 """How far from 0 and 1 pixels are kept before they become logits."""
@@ -24,7 +28,7 @@ class DilatedBlock(nn.Module):
         padding: what stands beyond the border.
     """
 
-    def __init__(self, channels: int, padding: Literal["zeros", "reflect"] = "zeros") -> None:
+    def __init__(self, channels: int, padding: Padding = "reflect") -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=2, dilation=2, padding_mode=padding),
@@ -50,6 +54,7 @@ class ImagineGenerator(nn.Module):
         blocks: how many of them.
         up: how the decoder doubles its maps: "resize" repeats pixels and convolves, "transposed" is a transposed
             convolution, which leaves a checkerboard.
+        padding: of all convolutions but the strided and the transposed ones. Zeros leave dark stripes at the border.
         size: side of the pictures, pixels, for a generator of differences: it paints the difference to the mean face
             bent towards what is visible, see ``bent``, as logits, from 0 on: a short training then begins with a
             face. None: it paints everything anew, as the paper's.
@@ -65,21 +70,22 @@ class ImagineGenerator(nn.Module):
         blocks: int = 8,
         *,
         up: Literal["resize", "transposed"] = "resize",
+        padding: Padding = "reflect",
         size: int | None = None,
     ) -> None:
         super().__init__()
         quarter, half = width // 4, width // 2
-        double = _resized if up == "resize" else _transposed
+        double = partial(_resized, padding=padding) if up == "resize" else _transposed
         self.encoder = nn.Sequential(
-            _normed(nn.Conv2d(7, quarter, 7, padding=3)),
+            _normed(nn.Conv2d(7, quarter, 7, padding=3, padding_mode=padding)),
             _normed(nn.Conv2d(quarter, half, 4, 2, 1)),
             _normed(nn.Conv2d(half, width, 4, 2, 1)),
         )
-        self.blocks = nn.Sequential(*(DilatedBlock(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(DilatedBlock(width, padding) for _ in range(blocks)))
         self.decoder = nn.Sequential(
             double(width, half),
             double(half, quarter),
-            nn.Conv2d(quarter, 3, 7, padding=3),
+            nn.Conv2d(quarter, 3, 7, padding=3, padding_mode=padding),
         )
         self.residual = size is not None
         if size is not None:
@@ -121,8 +127,10 @@ def bent(mean_face: Tensor, visible: Tensor, hidden: Tensor) -> Tensor:
         return mean + pull_push(torch.logit(visible.float(), eps=SURE) - mean, 1 - hidden.float())
 
 
-def _resized(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Upsample(scale_factor=2), _normed(nn.Conv2d(channels, out, 3, padding=1)))
+def _resized(channels: int, out: int, padding: Padding) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2), _normed(nn.Conv2d(channels, out, 3, padding=1, padding_mode=padding))
+    )
 
 
 def _transposed(channels: int, out: int) -> nn.Sequential:

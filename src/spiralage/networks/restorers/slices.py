@@ -205,7 +205,7 @@ class SliceGenerator(nn.Module):
             *_normed(nn.Conv2d(quarter, half, 4, 2, 1)),
             *_normed(nn.Conv2d(half, width, 4, 2, 1)),
         )
-        self.blocks = nn.Sequential(*(DilatedBlock(width, "reflect") for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(DilatedBlock(width) for _ in range(blocks)))
         self.spade_quarter = Spade(width, SHRINK)
         self.to_half = nn.Sequential(UpConvolution(width, half), InstanceNorm(half), nn.ReLU())
         self.spade_half = Spade(half, SHRINK // 2)

@@ -19,6 +19,7 @@ class ImagineNetworkRecipe(Strict):
     up: Literal["resize", "transposed"] = Field(
         default="resize", description="how the decoder doubles maps: nearest, then a convolution; or one transposed"
     )
+    padding: Literal["zeros", "reflect"] = Field(default="reflect", description="what stands beyond a map's border")
     residual: bool = Field(
         default=False, description="paint the difference to the mean face, bent towards what is visible"
     )

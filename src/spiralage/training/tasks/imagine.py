@@ -84,7 +84,7 @@ def make_generator(recipe: ImagineRecipe) -> ImagineGenerator:
     """The untrained generator of a recipe."""
     network = recipe.network
     size = network.size if network.residual else None
-    return ImagineGenerator(network.width, network.blocks, up=network.up, size=size)
+    return ImagineGenerator(network.width, network.blocks, up=network.up, padding=network.padding, size=size)
 
 
 MEAN_OF = 1024
