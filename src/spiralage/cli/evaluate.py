@@ -68,13 +68,17 @@ def evaluate_holdout(
     output: Annotated[Path, typer.Option("--output", "-o", help="the CSV file to write")] = Path("results/holdout.csv"),
     split: Annotated[SplitChoice, typer.Option(help="which part of the sets")] = "test",
     occluder: Occluders = None,
+    originals: Annotated[bool, typer.Option("--originals", help="only faces as they are, under no occluder")] = False,
     threads: Threads = None,
 ) -> None:
-    """MAE on faces kept back: original, under the paper's mask or other occluders, and restored by every restorer."""
+    """MAE on faces kept back: original, under the paper's mask or other occluders, and restored by every restorer.
+
+    Rows that the file has of other sets and recipes stay.
+    """
     need_train_extra()
     from spiralage.datasets.crops import Crops
     from spiralage.evaluation.protocols import holdout
-    from spiralage.evaluation.results import HoldoutRow, write_rows
+    from spiralage.evaluation.results import HoldoutRow, read_rows, write_rows
     from spiralage.files import check_outputs
 
     check_outputs([output], [file for run in runs for file in run.glob("*")])
@@ -82,10 +86,11 @@ def evaluate_holdout(
     sets = {name: Crops(cache / name) for name in data or ("utkface", "aaf")}
     for name, crops in sets.items():
         crops.check_data(name)
-    occluders = list(map(_occluder, occluder or ("paper",)))
+    occluders = [] if originals else list(map(_occluder, occluder or ("paper",)))
+    former = list(read_rows(output, HoldoutRow)) if output.exists() else []
     with progress_bar("images") as update:
         rows = holdout.evaluate_holdout(runs, list(sets.values()), split=split, occluders=occluders, progress=update)
-    write_rows(output, HoldoutRow, rows)
+    write_rows(output, HoldoutRow, holdout.renewed(former, rows))
     for row in rows:
         say(f"{row.data:8} {row.network:18} {row.key.label:22} MAE {row.mae:6.2f} years   CS@5 {row.cs5:.3f}")
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from spiralage.datasets.crops import Crops
 from spiralage.evaluation.conditions import all_conditions
 from spiralage.evaluation.protocols import holdout
-from spiralage.evaluation.protocols.holdout import evaluate_holdout
-from spiralage.evaluation.results import ConditionKey, HoldoutRow
+from spiralage.evaluation.protocols.holdout import evaluate_holdout, renewed
+from spiralage.evaluation.results import ConditionKey, ConditionName, HoldoutRow
 from spiralage.types import Pixels
 
 ORIGINAL = ConditionKey("original")
@@ -108,3 +108,24 @@ def test_every_set_has_its_own_rows(crops: Crops, monkeypatch: pytest.MonkeyPatc
     assert [row.data for row in rows] == ["utkface"] * half + ["aaf"] * half
     assert [row.key for row in rows[:half]] == [row.key for row in rows[half:]]
     assert told[-1][0] == told[-1][1]
+
+
+def test_a_network_that_is_measured_anew_keeps_no_former_row() -> None:
+    def row(data: str, recipe: str, condition: ConditionName, mae: float) -> HoldoutRow:
+        return HoldoutRow(
+            data=data,
+            network="n",
+            condition=condition,
+            recipe=recipe,
+            mae=mae,
+            cs5=0,
+            images=1,
+            seed=0,
+            commit="c",
+            hardware="h",
+        )
+
+    former = [row("utkface", "a", "original", 1), row("utkface", "a", "masked", 2), row("aaf", "a", "original", 3)]
+    other = row("utkface", "b", "original", 4)
+    new = row("utkface", "a", "original", 5)
+    assert renewed([*former, other], [new]) == [new, former[2], other]

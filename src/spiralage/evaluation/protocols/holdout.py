@@ -66,6 +66,12 @@ def evaluate_holdout(
     return results
 
 
+def renewed(former: Sequence[HoldoutRow], rows: Sequence[HoldoutRow]) -> list[HoldoutRow]:
+    """New rows, and of the former ones those of other sets and recipes: a network is measured whole or not at all."""
+    measured = {(row.data, row.recipe) for row in rows}
+    return [*rows, *(row for row in former if (row.data, row.recipe) not in measured)]
+
+
 @torch.no_grad()
 def probabilities(network: AgeNetwork, pictures: Pixels) -> Floats:
     """P(age = j) from a PyTorch network in fp32: (N, 256, 256, 3) uint8 → (N, 101) float32."""
