@@ -112,7 +112,7 @@ def test_several_networks_in_a_folder_need_a_name(own: Path) -> None:
 
 
 def test_another_kind_is_named(own: Path) -> None:
-    with pytest.raises(ModelFileError, match="is a network of kind imagine, not age; there are best, best-224, mine"):
+    with pytest.raises(ModelFileError, match="is a network of kind imagine, not age; there are best, mine"):
         AgeEstimator("imagine")
     with pytest.raises(OptionError, match="mine is a network of kind age, not imagine or slices"):
         make_restorer("mine")

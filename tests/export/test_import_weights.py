@@ -49,7 +49,7 @@ def test_an_age_network_answers_as_the_shipped_file(tmp_path: Path) -> None:
     import_weights("best", RECIPES, tmp_path)
     recipe, network = load_age_network(tmp_path)
     assert recipe.name == "best"
-    assert learned_from(read_record(tmp_path)) == ["VGGFace2", "IMDB-WIKI", "UTKFace"]
+    assert learned_from(read_record(tmp_path)) == ["VGGFace2", "IMDB-WIKI", "UTKFace + AAF"]
     crop = drawn_crop(40, np.random.default_rng(0))[None]
     found = network(torch.from_numpy(crop)).numpy()
     expected = open_session("best").run(crops=crop)
