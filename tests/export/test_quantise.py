@@ -23,6 +23,7 @@ from spiralage.export.onnx import _to_onnx
 from spiralage.export.quantise import FACES, at_pictures, quantise, to_int8, watch
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import fill_hidden, make_spiral
+from spiralage.restoration.slice_generator import OnnxSliceGenerator
 from spiralage.restoration.spiral import spiral
 from spiralage.runtime import Inputs, Session
 from spiralage.store import INT8
@@ -65,8 +66,9 @@ def test_both_networks_are_watched(portrait_crop: AlignedFace) -> None:
     assert list(seen) == VARIANTS
     assert [sorted(inputs) for inputs in seen["imagine"]] == [["crops", "hidden", "noise"]] * 2
     steps = [inputs["imaginary"].shape for inputs in seen["slices-paint"]]
-    small = PAPER_WINDOW.in_frame(128)
-    assert len(steps) > len(spiral(small, 16))  # the second face shows another window
+    shipped = OnnxSliceGenerator(threads=1)
+    small = PAPER_WINDOW.in_frame(shipped.frame)
+    assert len(steps) > len(spiral(small, shipped.thickness))  # the second face shows another window
     assert not np.array_equal(seen["imagine"][0]["hidden"], seen["imagine"][1]["hidden"])
 
 
