@@ -16,7 +16,7 @@ from spiralage.evaluation.results import ValidationRow, read_rows
 from spiralage.evaluation.watching import watch
 from spiralage.networks.features import Features, age_features
 from spiralage.training.tasks.age import build_age_network
-from spiralage.training.tasks.imagine import train_imagine
+from spiralage.training.tasks.imagine import make_generator, train_imagine
 from spiralage.training.tasks.slices import train_slices
 
 
@@ -56,6 +56,13 @@ def test_what_trains_is_measured(folder: Path) -> None:
         assert row.psnr > 3
         assert row.lpips is not None
         assert row.lpips > 0
+
+
+def test_what_trains_is_left_as_it_is(folder: Path) -> None:
+    recipe = imagine_recipe(name="left")
+    look, average = watch(recipe, folder / "cache", folder / "left"), make_generator(recipe).train()
+    look(average, 1, 0.5)
+    assert all(module.training for module in average.modules())
 
 
 def test_without_faces_it_says_so(folder: Path) -> None:

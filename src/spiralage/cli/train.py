@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, TrainingRecipe
 
 Finish = Annotated[
-    bool, typer.Option("--finish", help="after --minutes the training is complete with what it has learned")
+    bool,
+    typer.Option(
+        "--finish", help="after --minutes, earlier sittings included, the training is complete with what it has learned"
+    ),
 ]
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 from torch import nn
@@ -27,7 +28,7 @@ FEATURES = "imagenet-alexnet"
 
 
 def watch(recipe: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Watch:
-    """Measures the moving average of what trains, and keeps the rows in the run's folder.
+    """Measures the moving average of what trains, on the processor, and keeps the rows in the run's folder.
 
     Args:
         recipe: what is trained.
@@ -48,9 +49,8 @@ def watch(recipe: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Wat
     restorer_of = _restorers(recipe, folder.parent)
 
     def look(average: nn.Module, step: int, minutes: float) -> None:
-        was_training = average.training
-        validate(restorer_of(average), step, minutes)
-        average.train(was_training)
+        # A copy, where the faces are: what trains keeps its device and its mode.
+        validate(restorer_of(deepcopy(average).to("cpu")), step, minutes)
 
     return look
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from spiralage.datasets.crops import Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
+from spiralage.errors import CheckpointError
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
@@ -92,10 +93,21 @@ MEAN_OF = 1024
 
 
 def start_generator(recipe: ImagineRecipe, crops: AnyCrops, runs: Path) -> ImagineGenerator:
-    """The generator that a training begins with: untrained, or as the recipe that it starts from left it."""
+    """The generator that a training begins with: untrained, or as the recipe that it starts from left it.
+
+    Raises:
+        CheckpointError: that recipe isn't trained, or its network is another.
+    """
     generator = make_generator(recipe)
     if recipe.start is not None:
-        return fill(generator, load_run(runs / recipe.start, ImagineRecipe)[1], runs / recipe.start)
+        folder = runs / recipe.start
+        tensors = load_run(folder, ImagineRecipe)[1]
+        try:
+            return fill(generator, tensors, folder)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{folder}: its generator isn't {recipe.name}'s; make their [network] the same, or start from another"
+            ) from error
     if recipe.network.residual:
         train = crops.indices("train")
         chosen = np.random.default_rng(recipe.seed).permutation(train)[:MEAN_OF]
