@@ -196,7 +196,7 @@ def _train_restorer(
 
     faces = _crops_of(settings, crops)
     with _training(settings.name, run, threads) as (folder, progress):
-        watch = _watch(settings, faces.folder.parent, folder) or no_watch
+        watch = _watch(settings, faces.folder.parent, folder, device) or no_watch
         train(
             settings,
             faces,
@@ -211,12 +211,12 @@ def _train_restorer(
         )
 
 
-def _watch(settings: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Watch | None:
+def _watch(settings: ImagineRecipe | SliceRecipe, cache: Path, folder: Path, device: DeviceChoice) -> Watch | None:
     """Looks how a restorer does on validation faces; says why where it can't."""
     from spiralage.evaluation.watching import watch
 
     try:
-        return watch(settings, cache, folder)
+        return watch(settings, cache, folder, device)
     except (DatasetError, ModelFileError) as error:
         note(f"going without validation: {error}")
         return None
