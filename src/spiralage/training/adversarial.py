@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -103,7 +103,7 @@ def train_adversarially(
     discriminator: nn.Module,
     play: Play,
     progress: Progress,
-    facts: Mapping[str, str],
+    facts: Mapping[str, Any],
     watch: Watch = no_watch,
 ) -> bool:
     """Train, or go on training, a generator against a discriminator, on the training split.

@@ -143,7 +143,8 @@ def test_it_starts_from_what_another_recipe_left(folders: tuple[Crops, Path], tm
     train(folders, tmp_path, imagine_recipe(start="first", generator=still))
     first, second = weights(folders[1] / "first"), weights(tmp_path)
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
-    assert json.loads((tmp_path / "run.json").read_text())["start"] == "first"
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (facts["start"], facts["start_data"]) == ("first", ["UTKFace"])
     wider = imagine_recipe(start="first", network={"size": 32, "width": 16, "blocks": 1, "discriminator_width": 8})
     with pytest.raises(CheckpointError, match="start from another"):
         start_generator(wider, *folders)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +26,9 @@ from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
 from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
+from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import ImagineRecipe
-from spiralage.training.run import Run, fill, load_run
+from spiralage.training.run import Run, fill, load_run, read_record
 from spiralage.types import CROP_SIZE
 
 
@@ -77,7 +79,9 @@ def train_imagine(
         generated = generator(batch.visible, batch.hidden, torch.rand_like(batch.real))
         return _Round(batch.completed(generated), batch, discriminator, features)
 
-    facts = {"features": recipe.features, "start": recipe.start or ""}
+    facts: dict[str, Any] = {"features": recipe.features, "start": recipe.start or ""}
+    if recipe.start is not None:
+        facts["start_data"] = learned_from(read_record(runs / recipe.start))
     return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts, watch)
 
 
