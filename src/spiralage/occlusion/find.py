@@ -24,7 +24,7 @@ FINDERS: dict[OcclusionName, FindOcclusion] = {
     **{name: hidden_by(name) for name in OCCLUDERS},
 }
 """auto: what lies beyond the photo's edge; network: that, and what the stored network "occlusion" finds; an occluder's
-name: what it would hide on this face."""
+name: the photo's edge, and what the occluder would hide on this face."""
 
 
 def occlusion_finder(name: str, *, threads: int | None = None) -> FindOcclusion:
