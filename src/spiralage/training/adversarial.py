@@ -163,14 +163,14 @@ def train_adversarially(
         average.update_parameters(generator)
 
         done = step + 1
+        stop = run.out_of_time(fabric)
+        if stop and run.finishes:
+            steps = done
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
             run.log(done, values | look_for_collapse(*round_.made(), f"{recipe.name}, step {done}"))
         if done % SHOW_EVERY == 0 or done == steps:
             run.show_picture(done, "sample", as_column(round_.sample()))
-        stop = run.out_of_time(fabric)
-        if stop and run.finishes:
-            steps = done
         if done == steps or run.seconds // WATCH_EVERY_S > watched:
             watched = run.seconds // WATCH_EVERY_S
             watch(average.module, done, run.seconds / 60)

@@ -120,6 +120,7 @@ def test_a_budget_of_time_ends_with_what_was_learned(folders: tuple[Crops, Path]
     assert train(folders, tmp_path, minutes=0, finish=True, watch=lambda _, step, __: watched.append(step))
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == 1
     assert watched == [1]
+    assert (tmp_path / "log.csv").read_text().splitlines()[-1].startswith("1,")  # the last step is logged
     assert not (tmp_path / CHECKPOINT).exists()
     assert load_imaginer(tmp_path)[1].size == 32
 
