@@ -204,6 +204,10 @@ def test_restorers_of_the_user(tmp_path: Path) -> None:
     for given, shipped in (("imagine.onnx", "imagine"), ("mine-paint.onnx", "spiral"), ("mine", "spiral")):
         filled, expected = (make_restorer(which).fill(crops, hidden) for which in (tmp_path / given, shipped))
         np.testing.assert_array_equal(filled, expected)
+    # A calibration for the shipped restorers isn't for the user's.
+    assert make_restorer(tmp_path / "mine").name == "spiral (mine)"
+    assert make_restorer(tmp_path / "imagine.onnx").name == "imagine (imagine.onnx)"
+    assert (make_restorer("slices").name, make_restorer("imagine").name) == ("spiral", "imagine")
     (tmp_path / "age.onnx").write_bytes(age_model())
     with pytest.raises(ModelFileError, match="no ImagineGAN"):
         make_restorer(tmp_path / "age.onnx")

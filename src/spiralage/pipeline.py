@@ -117,7 +117,7 @@ class AgePipeline:
         self._limits = min_quality if isinstance(min_quality, Limits) else limits_named(min_quality)
         threads = use_threads(threads)
         self._finder = make_finder(detector, landmarks, box=box, yunet=yunet, threads=threads)
-        self._find_occlusion = occlusion_finder(occlusion) if isinstance(occlusion, str) else occlusion
+        self._find_occlusion = occlusion_finder(occlusion, threads=threads) if isinstance(occlusion, str) else occlusion
         self._restorer = make_restorer(restorer, threads=threads) if isinstance(restorer, str | Path) else restorer
         self._estimator = AgeEstimator(network, threads=threads) if isinstance(network, str | Path) else network
 

@@ -299,4 +299,4 @@ def _what_there_is(kinds: tuple[Kind, ...]) -> str:
         names = sorted({name for folder in folders for kind in kinds for name in _names(folder, kind)})
     except OSError:
         names = sorted({name for kind in kinds for name in _names(weights.folder(), kind)})
-    return f"there are {', '.join(names)}"
+    return f"there are {', '.join(names)}" if names else "there is none yet: train and export one"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from reports import face_report
 
-from spiralage.age.quality import LIMITS, Limits, limits_named, measure, yaw
+from spiralage.age.quality import INNER, LIMITS, Limits, limits_named, measure, yaw
 from spiralage.cli import main
 from spiralage.errors import OptionError
 from spiralage.image_io import save_picture
@@ -99,6 +99,15 @@ def test_what_is_hidden_is_not_looked_at(portrait_crop: AlignedFace) -> None:
     assert first == second
     third = measure(FACE, changed(portrait_crop, black), NOTHING)
     assert (first.sharpness, first.contrast) != (third.sharpness, third.contrast)
+
+
+def test_a_check_wants_to_see_brows_eyes_nose_or_mouth(portrait_crop: AlignedFace) -> None:
+    inner = np.zeros((256, 256), bool)
+    inner[INNER] = True
+    quality = measure(FACE, portrait_crop, hidden(inner), STRICT)
+    assert quality.hidden < STRICT.most_hidden
+    assert [reason.split(":")[0] for reason in quality.reasons] == ["hidden"]
+    assert measure(FACE, portrait_crop, hidden(inner), LIMITS["face"]).reasons == ()
 
 
 def test_of_a_hidden_face_nothing_can_be_told(portrait_crop: AlignedFace) -> None:

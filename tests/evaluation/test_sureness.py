@@ -22,8 +22,9 @@ from spiralage.evaluation.metrics import bootstrap_rate, calibration_error
 from spiralage.evaluation.protocols.coverage import coverage_rows
 from spiralage.evaluation.protocols.threshold import Check, threshold_rows
 from spiralage.evaluation.results import CoverageRow, Origin, ThresholdRow, read_rows
-from spiralage.export.calibrate import put_calibration
+from spiralage.export.calibrate import find_calibration, put_calibration
 from spiralage.pipeline import AgePipeline
+from spiralage.restoration.baselines import Blank
 
 ORIGIN = Origin("0" * 12, "here")
 TOLD: dict[str, Any] = {"network": "mine", "restorer": "none", "known": "told", "origin": ORIGIN}
@@ -166,6 +167,17 @@ def test_faces_are_asked_as_the_pipeline_reads_them(cache: Path, network: Path) 
     assert not unknown.covered.any()  # nothing finds a mask in a drawing
     again = ask(pipeline, crops, np.array([2]), ("surgical-mask", "paper"))
     np.testing.assert_allclose(again.probabilities[0], covered.probabilities[2], atol=1e-5)
+
+
+def test_a_calibration_is_for_the_restorer_as_reports_call_it(
+    cache: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own(Blank):
+        name = "own (network)"
+
+    monkeypatch.setattr("spiralage.export.calibrate.make_restorer", lambda name, threads: Own())
+    sets = [Crops(cache / "utkface"), Crops(cache / "aaf")]
+    assert find_calibration(network, sets, restorer="runs/network").restorer == Own.name
 
 
 def test_the_commands_write_tables_page_and_plots(

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from spiral_runs import one_step_recipe, train_before_slices
 from synthetic import FLOAT32, age_recipe, imagine_recipe, small_perception, use_tiny_backbones, write_crops
 
 from spiralage.datasets.crops import Crops
 from spiralage.errors import CheckpointError, DatasetError
 from spiralage.evaluation import watching
+from spiralage.evaluation.protocols import validation
 from spiralage.evaluation.protocols.validation import TABLE
 from spiralage.evaluation.results import ValidationRow, read_rows
 from spiralage.evaluation.watching import watch
 from spiralage.networks.features import Features, age_features
 from spiralage.training.tasks.age import build_age_network
-from spiralage.training.tasks.imagine import train_imagine
+from spiralage.training.tasks.imagine import make_generator, train_imagine
 from spiralage.training.tasks.slices import train_slices
 
 
@@ -56,6 +58,22 @@ def test_what_trains_is_measured(folder: Path) -> None:
         assert row.psnr > 3
         assert row.lpips is not None
         assert row.lpips > 0
+
+
+def test_what_trains_is_left_as_it_is(folder: Path) -> None:
+    recipe = imagine_recipe(name="left")
+    look, average = watch(recipe, folder / "cache", folder / "left"), make_generator(recipe).train()
+    look(average, 1, 0.5)
+    assert all(module.training for module in average.modules())
+
+
+def test_a_row_tells_the_hardware_that_trains(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(validation, "hardware", lambda device: f"a {device}")
+    recipe = imagine_recipe(name="hardware")
+    watch(recipe, folder / "cache", folder / "hardware", "cuda")(make_generator(recipe), 1, 0.5)
+    (row,) = read_rows(folder / "hardware" / TABLE, ValidationRow)
+    assert row.hardware == "a cuda"
 
 
 def test_without_faces_it_says_so(folder: Path) -> None:

@@ -14,6 +14,8 @@ from spiralage.errors import ModelFileError, NetworkError, OptionError
 from spiralage.faces.align import align
 from spiralage.occlusion.find import FINDERS, occlusion_finder
 from spiralage.occlusion.network import SPECK, NetworkFinder, without_specks
+from spiralage.pipeline import AgePipeline
+from spiralage.runtime import Session, open_session
 from spiralage.types import AlignedFace, Box, Face, Photo, Pixels
 
 
@@ -84,9 +86,25 @@ def test_by_name_from_the_users_folder(network: Path, monkeypatch: pytest.Monkey
     assert occlusion_finder(str(network.parent / "occlusion.onnx"))(face_of(reds())).kind == "none"
 
 
+def test_the_network_gets_the_threads_that_were_asked_for(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def opened(file: store.StoredFile, threads: int | None = None) -> Session:
+        asked.append(threads)
+        return open_session(file, threads)
+
+    monkeypatch.setattr("spiralage.occlusion.network.open_session", opened)
+    monkeypatch.setattr(store, "user_folder", lambda: network.parent)
+    AgePipeline(detector="none", restorer="none", occlusion=str(network), threads=2)
+    assert set(asked) == {2}
+    network.rename(network.parent / "occlusion.onnx")
+    occlusion_finder("network", threads=3)
+    assert asked[-1] == 3
+
+
 def test_without_a_network_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "user_folder", lambda: tmp_path)
-    with pytest.raises(ModelFileError, match="spiralage train occlusion"):
+    with pytest.raises(ModelFileError, match=r"there is none yet.*spiralage train occlusion"):
         NetworkFinder("not-there").open()
     with pytest.raises(OptionError, match="occlusion hat: no such occlusion; choose auto, none, network, "):
         occlusion_finder("hat")

@@ -58,7 +58,7 @@ def test_a_budget_of_time_completes_a_restorer(queue: Path, tmp_path: Path) -> N
     run_queue(queue, tmp_path / "log.csv", start=trainings, tell=lambda line: None)
     assert trainings.started[1][-3:] == ["--minutes", "90", "--finish"]
     queue.write_text('[[jobs]]\nkind = "age"\nrecipe = "a.toml"\nminutes = 90\n')
-    with pytest.raises(RecipeError, match="minutes are for imagine, slices, occlusion alone"):
+    with pytest.raises(RecipeError, match="minutes are for imagine, slices, landmarks, occlusion alone"):
         run_queue(queue, tmp_path / "log.csv", start=trainings, tell=lambda line: None)
 
 

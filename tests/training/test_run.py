@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from synthetic import FLOAT32, age_recipe
 from torch import nn
 
-from spiralage.errors import CheckpointError, RecipeError
+from spiralage.errors import CheckpointError, OptionError, RecipeError
 from spiralage.training import run as module
 from spiralage.training.checkpoint import load_tensors
 from spiralage.training.fabric import make_fabric
@@ -81,6 +81,24 @@ def test_the_time_is_out(tmp_path: Path, clock: Clock) -> None:
     assert run.out_of_time(make_fabric(**FLOAT32))
     assert not timed_run(tmp_path, clock).out_of_time(make_fabric(**FLOAT32))
     assert timed_run(tmp_path, clock, minutes=float("nan")).out_of_time(make_fabric(**FLOAT32))
+
+
+def test_a_budget_of_time_has_minutes(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="give --minutes"):
+        Run(tmp_path / "run", age_recipe(), "cpu", finishes=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_budget_of_time_counts_earlier_sittings(tmp_path: Path, clock: Clock) -> None:
+    fabric = make_fabric(**FLOAT32)
+    run = timed_run(tmp_path, clock, minutes=2)
+    run.seconds_before = 100
+    clock.now += 30
+    assert not run.out_of_time(fabric)  # of this sitting
+    run.finishes = True
+    assert run.out_of_time(fabric)
+    run.seconds_before = 80
+    assert not run.out_of_time(fabric)
 
 
 def parts() -> tuple[dict[str, nn.Module], dict[str, torch.optim.Optimizer]]:

@@ -43,9 +43,9 @@ def evaluate_occlusion(
     from spiralage.files import check_writable
     from spiralage.occlusion.network import NetworkFinder
 
-    use_threads(threads)
+    threads = use_threads(threads)
     check_writable(output / "occlusion-masks.csv")
-    finder = NetworkFinder(network)
+    finder = NetworkFinder(network, threads=threads)
     finder.open()
     folders: dict[DatasetName, Path] = {}
     for name in occlusion.SETS:
@@ -78,9 +78,9 @@ def evaluate_real_masks(
     from spiralage.files import check_writable
     from spiralage.occlusion.find import occlusion_finder
 
-    use_threads(threads)
+    threads = use_threads(threads)
     check_writable(folder / COUNTS)
-    finder, found = make_finder(detector, yunet=yunet), occlusion_finder(occlusion)
+    finder, found = make_finder(detector, yunet=yunet, threads=threads), occlusion_finder(occlusion, threads=threads)
     with progress_bar("photos") as update:
         for done, total in look_at_photos(photos, folder, finder, found):
             update(done, total)

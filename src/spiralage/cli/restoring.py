@@ -84,7 +84,7 @@ def restore(
     overwrite: Overwrite = False,
 ) -> None:
     """Hide a part of the face in a photo, restore it, and write the aligned crop."""
-    find_occlusion = _what_is_hidden(window, occlusion)
+    find_occlusion = _what_is_hidden(window, occlusion, threads)
     mask = None if occlusion is None else Path(occlusion)  # one that names an occluder is no file, and no harm
     inputs = [*(path for path in (photo, mask, yunet) if path is not None), *files_of(restorer, *LOADERS)]
     firsts = (output, whole, strip, _turn_path(output, 1) if turns else None)
@@ -111,14 +111,14 @@ def restore(
         write_bytes(path, data)
 
 
-def _what_is_hidden(window: str | None, occlusion: str | None) -> FindOcclusion:
+def _what_is_hidden(window: str | None, occlusion: str | None, threads: int | None) -> FindOcclusion:
     if window is not None and occlusion is not None:
         raise OptionError("--window and --occlusion both say what is hidden; leave one of them away")
     if window is not None:
         given = Occlusion(margin_mask(_parse_window(window)))
         return lambda face: given
     if occlusion == "network":
-        return occlusion_finder(occlusion)
+        return occlusion_finder(occlusion, threads=threads)
     name, path = occluder_named(occlusion or "paper"), Path(occlusion or "")
     if name is not None:
         return hidden_by(name)

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from spiralage.training.recipes import AgeRecipe, ImagineRecipe, SliceRecipe, TrainingRecipe
 
 Finish = Annotated[
-    bool, typer.Option("--finish", help="after --minutes the training is complete with what it has learned")
+    bool,
+    typer.Option(
+        "--finish", help="after --minutes, earlier sittings included, the training is complete with what it has learned"
+    ),
 ]
 Progress: TypeAlias = Callable[[int, int, dict[str, float]], None]
 
@@ -193,7 +196,7 @@ def _train_restorer(
 
     faces = _crops_of(settings, crops)
     with _training(settings.name, run, threads) as (folder, progress):
-        watch = _watch(settings, faces.folder.parent, folder) or no_watch
+        watch = _watch(settings, faces.folder.parent, folder, device) or no_watch
         train(
             settings,
             faces,
@@ -208,12 +211,12 @@ def _train_restorer(
         )
 
 
-def _watch(settings: ImagineRecipe | SliceRecipe, cache: Path, folder: Path) -> Watch | None:
+def _watch(settings: ImagineRecipe | SliceRecipe, cache: Path, folder: Path, device: DeviceChoice) -> Watch | None:
     """Looks how a restorer does on validation faces; says why where it can't."""
     from spiralage.evaluation.watching import watch
 
     try:
-        return watch(settings, cache, folder)
+        return watch(settings, cache, folder, device)
     except (DatasetError, ModelFileError) as error:
         note(f"going without validation: {error}")
         return None

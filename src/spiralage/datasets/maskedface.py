@@ -56,6 +56,7 @@ def read(path: Path) -> Iterator[tuple[Row, bytes]]:
     """
     with opened(path) as archive:
         rows: dict[str, Row] = {}
+        taken: set[str] = set()
         for name in archive.named(".webp", ".jpg", ".png"):
             if PurePosixPath(name).parent.name == CLASSES_FOLDER:
                 continue
@@ -65,8 +66,9 @@ def read(path: Path) -> Iterator[tuple[Row, bytes]]:
                     f"{path}: {name} is not named like MaskedFace-Net's pictures (CWM-00002.webp); remove it or fetch "
                     f"{ARCHIVES[0]} again"
                 )
-            if row in rows.values():
+            if row.image in taken:
                 raise DatasetError(f"{path}: {name} is there twice; remove one or fetch {ARCHIVES[0]} again")
+            taken.add(row.image)
             rows[name] = row
         if not rows:
             raise DatasetError(f"{path}: no picture named like CWM-00002.webp in it; give {ARCHIVES[0]} or its folder")

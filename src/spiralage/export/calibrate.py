@@ -17,6 +17,7 @@ from spiralage.export.manifest import repin
 from spiralage.occlusion.occluders import OccluderName
 from spiralage.pipeline import AgePipeline
 from spiralage.provenance import commit
+from spiralage.restoration.restore import make_restorer
 from spiralage.runtime import Session
 from spiralage.store import StoredFile, resolve
 
@@ -66,7 +67,8 @@ def find_calibration(
         DatasetError: crops without ages, or none.
         InputError: too few faces.
     """
-    pipeline = AgePipeline(network=network, restorer=restorer, occlusion=occlusion, threads=threads)
+    filler = make_restorer(restorer, threads=threads)
+    pipeline = AgePipeline(network=network, restorer=filler, occlusion=occlusion, threads=threads)
     chosen = [(crops, split_indices(crops, split, most)) for crops in sets]
     total, done = 2 * sum(len(indices) for _, indices in chosen), 0
     parts: list[Answers] = []
@@ -84,7 +86,7 @@ def find_calibration(
         known.ages[kept],
         known.hidden[kept],
         known.covered[kept],
-        restorer=restorer,
+        restorer=filler.name,  # as reports call it, whatever the user did
         data=f"{' + '.join(crops.data for crops in sets)}, {split}",
         commit=commit(),
     )

@@ -24,14 +24,15 @@ FINDERS: dict[OcclusionName, FindOcclusion] = {
     **{name: hidden_by(name) for name in OCCLUDERS},
 }
 """auto: what lies beyond the photo's edge; network: that, and what the stored network "occlusion" finds; an occluder's
-name: what it would hide on this face."""
+name: the photo's edge, and what the occluder would hide on this face."""
 
 
-def occlusion_finder(name: str) -> FindOcclusion:
+def occlusion_finder(name: str, *, threads: int | None = None) -> FindOcclusion:
     """The way of that name, or by a network of the user's.
 
     Args:
         name: one of ``FINDERS``; or the name or path of a stored network of kind "occlusion", see ``store``.
+        threads: of a network, see ``threads.thread_count``.
 
     Raises:
         OptionError: there is neither.
@@ -41,13 +42,14 @@ def occlusion_finder(name: str) -> FindOcclusion:
     True
     """
     for known, finder in FINDERS.items():
-        if known == name:
-            if isinstance(finder, NetworkFinder):
-                finder.open()  # says now, and not for every photo, if there is none
+        if known == name and not isinstance(finder, NetworkFinder):
             return finder
-    try:
-        own = NetworkFinder(resolve(name, "occlusion"))
-    except ModelFileError as error:
-        raise OptionError(f"occlusion {name}: no such occlusion; choose {', '.join(FINDERS)} ({error})") from error
-    own.open()
+    if name == "network":
+        own = NetworkFinder(threads=threads)
+    else:
+        try:
+            own = NetworkFinder(resolve(name, "occlusion"), threads=threads)
+        except ModelFileError as error:
+            raise OptionError(f"occlusion {name}: no such occlusion; choose {', '.join(FINDERS)} ({error})") from error
+    own.open()  # says now, and not for every photo, if there is none
     return own

@@ -31,17 +31,22 @@ class NetworkFinder:
         network: a stored network of kind "occlusion", by name or path: see ``store``.
         threshold: from which probability on a pixel is hidden; None takes the one that was chosen on validation faces
             and is kept in the file.
+        threads: see ``threads.thread_count``.
     """
 
     def __init__(
-        self, network: str | Path | StoredNetwork = DEFAULT_NETWORK, *, threshold: float | None = None
+        self,
+        network: str | Path | StoredNetwork = DEFAULT_NETWORK,
+        *,
+        threshold: float | None = None,
+        threads: int | None = None,
     ) -> None:
-        self._network, self._given = network, threshold
+        self._network, self._given, self._threads = network, threshold, threads
 
     def open(self) -> Session:
         """Find and load the network; raises ModelFileError where there is none or it does another job."""
         found = self._found
-        session = open_session(found.files[0])
+        session = open_session(found.files[0], self._threads)
         check_signature(session, "occlusion", found.name)
         return session
 

@@ -4,8 +4,8 @@ SpiralNet extrapolates: it grows a window outward, slice by slice, and needs one
 largest visible rectangle that holds the eyes. Where an eye is hidden there is none; where holes are small, or so
 ragged that the rectangle leaves much of what is visible unused, ImagineGAN alone fills them: it takes any mask.
 
-The numbers of the rule are judgements, not measurements: SpiralNet was trained on windows of a quarter of the crop and
-more, with three quarters of it hidden at most.
+The numbers of the rule are judgements, not measurements: most windows that SpiralNet is trained on are a quarter of the
+crop or more.
 """
 
 from __future__ import annotations

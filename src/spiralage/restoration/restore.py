@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -164,6 +164,9 @@ class Spiral:
         return np.where(masks[..., None], self._imaginer.fill(crops, masks), crops)
 
 
+AnyRestorer = TypeVar("AnyRestorer", Imaginer, Spiral)
+
+
 class Chooser:
     """ImagineGAN alone, or SpiralNet from the largest visible window that holds the eyes: see ``choose.choose_way``.
 
@@ -220,11 +223,19 @@ RESTORERS: dict[RestorerName, Callable[[int | None], Restorer]] = {
 }
 """The restorers that ship, by name."""
 
+
+def _called(made: AnyRestorer, network: StoredNetwork) -> AnyRestorer:
+    """With a user's network it isn't the restorer that ships, nor is a calibration for that one for this one."""
+    if not all(file.shipped for file in network.files):
+        made.name = f"{made.name} ({Path(network.name).name})"
+    return made
+
+
 LOADERS: dict[Kind, Callable[[StoredNetwork, int | None], Restorer]] = {
-    "imagine": lambda network, threads: Imaginer(network, threads=threads),
-    "slices": lambda network, threads: make_spiral(threads, slices=network),
+    "imagine": lambda network, threads: _called(Imaginer(network, threads=threads), network),
+    "slices": lambda network, threads: _called(make_spiral(threads, slices=network), network),
 }
-"""What makes a restorer of a user's network, by the network's kind."""
+"""What makes a restorer of a user's network, by the network's kind; its name tells which network, "spiral (mine)"."""
 
 
 def make_restorer(name: str | Path, *, threads: int | None = None) -> Restorer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -103,7 +103,7 @@ def train_adversarially(
     discriminator: nn.Module,
     play: Play,
     progress: Progress,
-    facts: Mapping[str, str],
+    facts: Mapping[str, Any],
     watch: Watch = no_watch,
 ) -> bool:
     """Train, or go on training, a generator against a discriminator, on the training split.
@@ -125,6 +125,7 @@ def train_adversarially(
     average = make_average(generator, recipe.ema).to(fabric.device)
     _, generator_optimiser = fabric.setup(generator, make_optimiser(recipe.generator, generator))
     _, discriminator_optimiser = fabric.setup(discriminator, make_optimiser(recipe.discriminator, discriminator))
+    judging = [p for p in discriminator.parameters() if p.requires_grad]  # what is fixed in it stays so
     parts: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator, "average": average}
     optimisers = {"generator_optimiser": generator_optimiser, "discriminator_optimiser": discriminator_optimiser}
 
@@ -149,7 +150,7 @@ def train_adversarially(
         clip_gradients(discriminator, recipe.discriminator)
         discriminator_optimiser.step()
 
-        discriminator.requires_grad_(False)
+        _learns(judging, False)
         with fabric.autocast():
             losses = round_.losses()
             loss = weigh(losses, recipe)
@@ -158,18 +159,18 @@ def train_adversarially(
         fabric.backward(loss)
         clip_gradients(generator, recipe.generator)
         generator_optimiser.step()
-        discriminator.requires_grad_(True)
+        _learns(judging, True)
         average.update_parameters(generator)
 
         done = step + 1
+        stop = run.out_of_time(fabric)
+        if stop and run.finishes:
+            steps = done
         progress(done, steps, values)
         if done % LOG_EVERY == 0 or done == steps:
             run.log(done, values | look_for_collapse(*round_.made(), f"{recipe.name}, step {done}"))
         if done % SHOW_EVERY == 0 or done == steps:
             run.show_picture(done, "sample", as_column(round_.sample()))
-        stop = run.out_of_time(fabric)
-        if stop and run.finishes:
-            steps = done
         if done == steps or run.seconds // WATCH_EVERY_S > watched:
             watched = run.seconds // WATCH_EVERY_S
             watch(average.module, done, run.seconds / 60)
@@ -182,6 +183,11 @@ def train_adversarially(
     counted = {"steps": steps, "train_images": len(train), "data": [JOIN.join(recipe.sets)], "pretrained": ""}
     run.finish(average.module, counted | dict(facts), step=steps)
     return True
+
+
+def _learns(parameters: Sequence[nn.Parameter], whether: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(whether)
 
 
 def weigh(parts: dict[str, Tensor], recipe: ImagineRecipe | SliceRecipe) -> Tensor:

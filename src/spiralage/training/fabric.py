@@ -25,19 +25,24 @@ def make_fabric(device: Device, devices: int = 1, precision: Precision = "auto")
     Raises:
         OptionError: device "cuda" with fewer GPUs than that.
     """
-    if device == "cuda" and devices > torch.cuda.device_count():
-        raise OptionError(f"{devices} GPUs are asked for, {torch.cuda.device_count()} found; use --device auto or cpu")
-    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.device_count() >= devices)
+    accelerator = accelerator_of(device, devices)
     if precision == "auto":
-        precision = "bf16-mixed" if computes_bfloat16("cuda" if on_gpu else "cpu") else "32-true"
+        precision = "bf16-mixed" if computes_bfloat16(accelerator) else "32-true"
     fabric = Fabric(
-        accelerator="cuda" if on_gpu else "cpu",
+        accelerator=accelerator,
         devices=devices,
         strategy="auto" if devices == 1 else "ddp",
         precision=precision,
     )
     fabric.launch()
     return fabric
+
+
+def accelerator_of(device: Device, devices: int = 1) -> Literal["cpu", "cuda"]:
+    """What ``make_fabric`` computes on; arguments and errors are the same."""
+    if device == "cuda" and devices > torch.cuda.device_count():
+        raise OptionError(f"{devices} GPUs are asked for, {torch.cuda.device_count()} found; use --device auto or cpu")
+    return "cuda" if device == "cuda" or (device == "auto" and torch.cuda.device_count() >= devices) else "cpu"
 
 
 def computes_bfloat16(device: Literal["cpu", "cuda"]) -> bool:

@@ -5,7 +5,7 @@ A queue is a TOML file of jobs, first come, first trained:
     [[jobs]]
     kind = "age"                 # what `spiralage train` is told: age, imagine, slices, …
     recipe = "best-224.toml"     # beside the queue's file
-    minutes = 240                # of imagine, slices and occlusion: a budget; then the training is complete
+    minutes = 240                # of all but age: a budget, however often it resumes; then the training is complete
 
 Killed at any moment, the same call goes on: a finished run is passed over, a broken one resumes from its last
 checkpoint. A job that fails is tried again, then left for the next; ``queue.csv`` says what ran when, and how it ended.
@@ -29,7 +29,7 @@ from spiralage.errors import OutputError, RecipeError
 from spiralage.provenance import commit, hardware
 from spiralage.training.recipes import load_recipe
 
-BUDGETED = ("imagine", "slices", "occlusion")
+BUDGETED = ("imagine", "slices", "landmarks", "occlusion")
 """The kinds of training that a budget of time can end."""
 TRIES = 3
 """How often a job is started before the next one's turn."""

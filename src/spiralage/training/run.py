@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from spiralage.errors import CheckpointError, OutputError
+from spiralage.errors import CheckpointError, OptionError, OutputError
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.training.checkpoint import check_header, load_checkpoint, load_tensors, save_checkpoint, save_tensors
@@ -41,12 +41,14 @@ class Run:
 
     Raises:
         CheckpointError: the folder holds a run of another recipe.
+        OptionError: it is to finish after no minutes.
 
     Args:
         folder: made if it isn't there.
         recipe: saved beside the weights.
         minutes: stop, with a checkpoint, after this much time; None = run to the end.
-        finishes: when the minutes are over, the training is complete with what it has learned, for a budget of time.
+        finishes: when the minutes are over, the training is complete with what it has learned, for a budget of time:
+            earlier sittings count, so that a run that was killed doesn't begin its budget anew.
         save_every_s: seconds between checkpoints.
         writes: False in all but one of the processes that share a run.
     """
@@ -65,6 +67,8 @@ class Run:
     commits: tuple[str, ...] = field(default_factory=lambda: (commit(),))  # of each sitting's code, as it starts
 
     def __post_init__(self) -> None:
+        if self.finishes and self.minutes is None:
+            raise OptionError("a budget of time has minutes; give --minutes with --finish, or neither")
         path = self.folder / "recipe.json"
         if path.exists() and not self.recipe.trains_as(self._recipe_in(path)):
             raise CheckpointError(f"{self.folder} holds a run of another recipe; choose another run folder")
@@ -112,7 +116,8 @@ class Run:
         """True once the minutes are over, by the clock of the first process: all must stop at the same step."""
         if self.minutes is None:
             return False
-        over: bool = fabric.broadcast(not time.monotonic() - self._start <= self.minutes * 60)  # NaN minutes are over
+        spent = self.seconds if self.finishes else time.monotonic() - self._start
+        over: bool = fabric.broadcast(not spent <= self.minutes * 60)  # NaN minutes are over
         return over
 
     def due_to_save(self, epoch: float) -> bool:

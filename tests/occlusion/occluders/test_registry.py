@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import get_args
 
 import cv2
@@ -216,9 +217,18 @@ def test_a_face_gets_the_same_cover_whatever_came_before(name: OccluderName, por
     for _ in range(2):
         occlusion = find(portrait_crop)
         assert occlusion.kind == name
-        np.testing.assert_array_equal(occlusion.mask, expected.mask)
+        np.testing.assert_array_equal(occlusion.mask, expected.mask | ~portrait_crop.inside)
     np.testing.assert_array_equal(cover.picture, expected.picture)
     np.testing.assert_array_equal(cover.mask, expected.mask)
+
+
+def test_what_lies_beyond_the_photo_is_hidden_under_an_occluder_too(portrait_crop: AlignedFace) -> None:
+    inside = np.ones((CROP_SIZE, CROP_SIZE), np.bool_)
+    inside[:, :9] = False
+    cut = dataclasses.replace(portrait_crop, inside=inside)
+    found, whole = (hidden_by("sunglasses")(face).mask for face in (cut, portrait_crop))
+    np.testing.assert_array_equal(found, whole | ~inside)
+    assert not whole[:, :9].all()
 
 
 @pytest.mark.parametrize("name", DRAWN)

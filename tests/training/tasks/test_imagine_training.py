@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,7 @@ def test_a_budget_of_time_ends_with_what_was_learned(folders: tuple[Crops, Path]
     assert train(folders, tmp_path, minutes=0, finish=True, watch=lambda _, step, __: watched.append(step))
     assert json.loads((tmp_path / "run.json").read_text())["steps"] == 1
     assert watched == [1]
+    assert (tmp_path / "log.csv").read_text().splitlines()[-1].startswith("1,")  # the last step is logged
     assert not (tmp_path / CHECKPOINT).exists()
     assert load_imaginer(tmp_path)[1].size == 32
 
@@ -142,7 +144,11 @@ def test_it_starts_from_what_another_recipe_left(folders: tuple[Crops, Path], tm
     train(folders, tmp_path, imagine_recipe(start="first", generator=still))
     first, second = weights(folders[1] / "first"), weights(tmp_path)
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
-    assert json.loads((tmp_path / "run.json").read_text())["start"] == "first"
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (facts["start"], facts["start_data"]) == ("first", ["UTKFace"])
+    wider = imagine_recipe(start="first", network={"size": 32, "width": 16, "blocks": 1, "discriminator_width": 8})
+    with pytest.raises(CheckpointError, match="start from another"):
+        start_generator(wider, *folders)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +261,25 @@ def test_projected_features_judge_too() -> None:
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients[:-1])
     (gradient,) = torch.autograd.grad(round_.losses()["adversarial"], round_.generated)
     assert gradient.abs().sum() > 0  # through the frozen features
+
+
+def test_what_is_fixed_in_a_discriminator_never_learns(
+    folders: tuple[Crops, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ProjectedDiscriminator | PatchDiscriminator] = []
+    make = make_discriminator
+
+    def keeping(*args: Any) -> ProjectedDiscriminator | PatchDiscriminator:
+        made.append(make(*args))
+        return made[-1]
+
+    monkeypatch.setattr(imagine, "make_discriminator", keeping)
+    network = imagine_recipe().network.model_dump() | {"discriminator": "projected"}
+    train(folders, tmp_path, imagine_recipe(network=network, epochs=0.5))
+    (discriminator,) = made
+    assert isinstance(discriminator, ProjectedDiscriminator)
+    assert not any(p.requires_grad or p.grad is not None for p in discriminator.mixers.parameters())
+    assert all(p.requires_grad for p in discriminator.heads.parameters())
 
 
 @pytest.mark.usefixtures("save_always")

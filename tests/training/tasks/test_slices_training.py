@@ -171,9 +171,15 @@ def test_no_walk_starts_from_a_tiny_window(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(slices, "draw_cover", draw)
     assert draw_window(POINTS[0], slice_recipe(), np.random.default_rng(0))[1] == Window(0, 0, 64, 32)
-    monkeypatch.setattr(slices, "draw_cover", lambda *_: Cover(np.zeros((256, 256, 3), np.uint8), ~INSIDE[0]))
-    with pytest.raises(RecipeError, match="choose other occluders"):
-        draw_window(POINTS[0], slice_recipe(), np.random.default_rng(0))
+    all_of_it, last_row = (
+        ~INSIDE[0],
+        np.arange(256)[:, None] + np.zeros((1, 256)) == 255,
+    )  # in a smaller frame it is lost
+    for mask in (all_of_it, last_row, INSIDE[0]):
+        cover = Cover(np.zeros((256, 256, 3), np.uint8), mask)
+        monkeypatch.setattr(slices, "draw_cover", lambda *_, cover=cover: cover)
+        with pytest.raises(RecipeError, match="choose other occluders"):
+            draw_window(POINTS[0], slice_recipe(), np.random.default_rng(0))
 
 
 def test_the_imaginer_never_sees_what_is_hidden(folders: tuple[Crops, Path]) -> None:

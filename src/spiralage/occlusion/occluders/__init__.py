@@ -95,9 +95,12 @@ def cover_face(face: AlignedFace, name: OccluderName, *, seed: int = 0) -> Cover
 
 
 def hidden_by(name: OccluderName, *, seed: int = 0) -> Callable[[AlignedFace], Occlusion]:
-    """For the pipeline: takes what an occluder would hide for hidden, without looking at the face's pixels."""
+    """For the pipeline: takes what an occluder would hide for hidden, without looking at the face's pixels.
+
+    What lies beyond the photo is hidden as well.
+    """
     return partial(_hidden_by, name=name, seed=seed)  # unlike a lambda it can be sent to another process
 
 
 def _hidden_by(face: AlignedFace, name: OccluderName, seed: int) -> Occlusion:
-    return Occlusion(cover_face(face, name, seed=seed).mask, name)
+    return Occlusion(cover_face(face, name, seed=seed).mask | ~face.inside, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from spiralage.datasets.crops import Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
+from spiralage.errors import CheckpointError
 from spiralage.networks.features import Features
 from spiralage.networks.restorers.discriminators import PatchDiscriminator
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator, at_size
@@ -24,8 +26,9 @@ from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.features import load_features
 from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
+from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import ImagineRecipe
-from spiralage.training.run import Run, fill, load_run
+from spiralage.training.run import Run, fill, load_run, read_record
 from spiralage.types import CROP_SIZE
 
 
@@ -76,7 +79,9 @@ def train_imagine(
         generated = generator(batch.visible, batch.hidden, torch.rand_like(batch.real))
         return _Round(batch.completed(generated), batch, discriminator, features)
 
-    facts = {"features": recipe.features, "start": recipe.start or ""}
+    facts: dict[str, Any] = {"features": recipe.features, "start": recipe.start or ""}
+    if recipe.start is not None:
+        facts["start_data"] = learned_from(read_record(runs / recipe.start))
     return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts, watch)
 
 
@@ -92,10 +97,21 @@ MEAN_OF = 1024
 
 
 def start_generator(recipe: ImagineRecipe, crops: AnyCrops, runs: Path) -> ImagineGenerator:
-    """The generator that a training begins with: untrained, or as the recipe that it starts from left it."""
+    """The generator that a training begins with: untrained, or as the recipe that it starts from left it.
+
+    Raises:
+        CheckpointError: that recipe isn't trained, or its network is another.
+    """
     generator = make_generator(recipe)
     if recipe.start is not None:
-        return fill(generator, load_run(runs / recipe.start, ImagineRecipe)[1], runs / recipe.start)
+        folder = runs / recipe.start
+        tensors = load_run(folder, ImagineRecipe)[1]
+        try:
+            return fill(generator, tensors, folder)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{folder}: its generator isn't {recipe.name}'s; make their [network] the same, or start from another"
+            ) from error
     if recipe.network.residual:
         train = crops.indices("train")
         chosen = np.random.default_rng(recipe.seed).permutation(train)[:MEAN_OF]

@@ -105,11 +105,14 @@ def make_batch(shown: Shown, recipe: SliceRecipe, step: int, imaginer: CropImagi
 
 
 def draw_window(landmarks: Doubles, recipe: SliceRecipe, rng: np.random.Generator) -> tuple[Mask, Window]:
-    """An occluder's mask on a face with these landmarks, and the largest window that it leaves; none is tiny."""
+    """An occluder's mask on a face with these landmarks, and the largest window that it leaves: not tiny, nor all."""
     for _ in range(TRIES):
         mask = draw_cover(landmarks, recipe.windows, rng).mask
         window = largest_window(mask)
-        if window is not None and min(window.width, window.height) >= LEAST and mask.any():
+        if window is None or min(window.width, window.height) < LEAST:
+            continue
+        small = window.in_frame(recipe.network.size)  # where less than a pixel is hidden there is nothing to walk
+        if min(small.width, small.height) < small.frame:
             return mask, window
     raise RecipeError(f"{recipe.name}: its windows leave nothing to walk from, or hide nothing; choose other occluders")
 
