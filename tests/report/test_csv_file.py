@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from reports import face_report
 
 from spiralage.report.csv_file import CsvFile, safe_cell
-from spiralage.types import PhotoReport
+from spiralage.report.records import FaceRecord, PhotoRecord, QualityRecord
+from spiralage.types import Occlusion, PhotoReport
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -44,6 +46,23 @@ def test_a_face_has_its_numbers_and_five_points(tmp_path: Path) -> None:
     assert report.face.landmarks is not None
     assert [float(row[f"nose_{axis}"]) for axis in "xy"] == report.face.landmarks.five()[2].tolist()
     assert [float(row[f"right_mouth_{axis}"]) for axis in "xy"] == report.face.landmarks.five()[4].tolist()
+
+
+def test_who_hides_and_who_restores_is_told_and_no_formula(tmp_path: Path) -> None:
+    report = face_report()
+    report = dataclasses.replace(
+        report,
+        occlusion=Occlusion(report.occlusion.mask, "scarf"),
+        restoration=dataclasses.replace(report.restoration, restorer="=1", reason="small holes"),
+    )
+    (row,) = write(tmp_path / "ages.csv", PhotoReport("a.jpg", (report,)))
+    assert (row["hidden_by"], row["restored_by"], row["restored_why"]) == ("scarf", "'=1", "small holes")
+
+
+def test_the_page_on_results_knows_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
+    keys = [*FaceRecord.__annotations__, *PhotoRecord.__annotations__, *QualityRecord.__annotations__]
+    assert [key for key in keys if f"`{key}`" not in page] == []
 
 
 def test_photos_without_faces_have_a_row_that_says_so(tmp_path: Path) -> None:

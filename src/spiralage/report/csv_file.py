@@ -19,6 +19,7 @@ _MEASURES: tuple[Literal["eye_distance", "contrast", "sharpness", "yaw"], ...] =
     "sharpness",
     "yaw",
 )
+_WHO: tuple[Literal["hidden_by", "restored_by", "restored_why"], ...] = ("hidden_by", "restored_by", "restored_why")
 
 # A spreadsheet takes a text that starts so for a formula; the full-width signs count too.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -46,7 +47,7 @@ class CsvFile:
             *(f"p_at_least_{age}" for age in at_least),
             *("error", "detector", "score", "turn"),
             *(f"{point}_{axis}" for point in _POINTS for axis in "xy"),
-            *("calibrated", "cant_tell", *_MEASURES),
+            *("calibrated", "cant_tell", *_MEASURES, *_WHO),
         ]
         self._file = GrowingFile(path)
         self._write({column: column for column in self._columns})
@@ -60,11 +61,12 @@ class CsvFile:
             low, high = record["interval"] or (None, None)
             chances = {f"p_at_least_{age}": chance for age, chance in record["p_at_least"].items()}
             same = {key: record[key] for key in ("age", "std", "hidden", "detector", "score", "turn", "cant_tell")}
+            who: dict[str, object] = {key: safe_cell(record[key]) for key in _WHO}  # a user's network may have any name
             quality = record["quality"]
             measures: dict[str, object] = {} if quality is None else {key: quality[key] for key in _MEASURES}
             self._write(
                 {"image": image, "face": number, **box, **same, "low": low, "high": high, **chances, **_five(face)}
-                | {"calibrated": int(record["calibrated"]), **measures}
+                | {"calibrated": int(record["calibrated"]), **measures, **who}
             )
         if not photo.faces:
             self._write({"image": image, "error": safe_cell(photo.error or "no face")})
