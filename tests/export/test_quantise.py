@@ -76,7 +76,9 @@ def test_both_networks_are_watched(portrait_crop: AlignedFace) -> None:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Crops:
     rng = np.random.default_rng(0)
     rows = [Row(f"{i}.jpg", f"{i}.jpg", i, None, None, "train") for i in range(FACES)]
-    return write_shard(tmp_path_factory.mktemp("crops") / "many", rows, [drawn_crop(i, rng) for i in range(FACES)])
+    return write_shard(
+        tmp_path_factory.mktemp("crops") / "many", rows, [drawn_crop(i, rng) for i in range(FACES)], "aaf"
+    )
 
 
 def test_int8_variants_are_written_beside_the_networks(
@@ -95,7 +97,7 @@ def test_int8_variants_are_written_beside_the_networks(
 
 
 def test_too_few_faces_are_refused(tmp_path: Path) -> None:
-    crops = write_crops(tmp_path / "crops")
+    crops = write_crops(tmp_path / "crops", "aaf")
     with pytest.raises(DatasetError, match=f"16 training faces, {FACES} are needed"):
         next(quantise(crops, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["crops"]

@@ -73,7 +73,7 @@ def test_it_learns_to_find_what_is_drawn(crops: JoinedCrops, tmp_path: Path) -> 
     progress = KillAt()
     train_occlusion(recipe, crops, tmp_path, progress=progress, **FLOAT32)
     dice = [values["dice"] for values in progress.losses]
-    assert np.mean(dice[-5:]) < 0.75 * np.mean(dice[:5])
+    assert np.mean(dice[-5:]) < 0.85 * np.mean(dice[:5])
     assert read_record(tmp_path)["outlined_iou"] > 0.5
 
 
