@@ -47,6 +47,7 @@ def check_pictures(outputs: Iterable[Path], inputs: Iterable[Path], *, overwrite
 
 def one_face(path: Path, detector: DetectorName, yunet: Path | None) -> tuple[Photo, AlignedFace]:
     """A photo and its surest face, aligned; raises PhotoError where there is none."""
+    use_threads()
     photo = read_stdin_photo() if path == STDIN else load_photo(path)
     return photo, surest_face(photo, detector, yunet)
 
