@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -166,18 +166,21 @@ def train_landmarks(
     from spiralage.training.tasks.landmarks import train_landmarks as train
 
     settings = load_recipe(recipe, LandmarkRecipe)
-    faces = _crops_of(settings, crops)
+    how = {"device": device, "precision": precision, "minutes": minutes, "finish": finish}
+    _train_on(train, settings, _crops_of(settings, crops), run, threads, how)
+
+
+def _train_on(
+    train: Callable[..., object],
+    settings: TrainingRecipe,
+    faces: AnyCrops,
+    run: Path | None,
+    threads: int | None,
+    how: Mapping[str, object],
+) -> None:
+    """What trainings share that need crops alone: the run's folder and the progress bar."""
     with _training(settings.name, run, threads) as (folder, progress):
-        train(
-            settings,
-            faces,
-            folder,
-            device=device,
-            precision=precision,
-            minutes=minutes,
-            finish=finish,
-            progress=progress,
-        )
+        train(settings, faces, folder, progress=progress, **how)
 
 
 def _train_restorer(
@@ -263,24 +266,15 @@ def train_occlusion(
     """
     need_train_extra()
     from spiralage.training.recipes import OcclusionRecipe, load_recipe
-    from spiralage.training.tasks import occlusion
+    from spiralage.training.tasks.occlusion import train_occlusion as train
 
     settings = load_recipe(recipe, OcclusionRecipe)
     faces = _crops_of(settings, crops)
     for part in faces.parts:
         if part.data in ("celeba-hq", "maskedface") and not part.has_classes:
             note(f"{part.folder}: built without what its pixels show; nothing is learned of that")
-    with _training(settings.name, run, threads) as (folder, progress):
-        occlusion.train_occlusion(
-            settings,
-            faces,
-            folder,
-            device=device,
-            precision=precision,
-            minutes=minutes,
-            finish=finish,
-            progress=progress,
-        )
+    how = {"device": device, "precision": precision, "minutes": minutes, "finish": finish}
+    _train_on(train, settings, faces, run, threads, how)
 
 
 def train_queue(
