@@ -113,6 +113,19 @@ def test_out_of_minutes_it_stops_with_a_checkpoint(folders: tuple[Crops, Path], 
         load_slice_gan(tmp_path)
 
 
+def test_it_starts_from_what_another_recipe_left(folders: tuple[Crops, Path], tmp_path: Path) -> None:
+    train(folders, folders[1] / "first", slice_recipe(name="first", epochs=0.25))
+    still = {"name": "adam", "learning_rate": 1e-12, "schedule": "constant"}
+    train(folders, tmp_path, slice_recipe(start="first", generator=still, epochs=0.25))
+    first, second = load_tensors(folders[1] / "first" / WEIGHTS)[0], load_tensors(tmp_path / WEIGHTS)[0]
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (facts["start"], facts["start_data"]) == ("first", ["UTKFace"])
+    wider = slice_recipe().network.model_dump() | {"width": 16}
+    with pytest.raises(CheckpointError, match="start from another"):
+        train(folders, tmp_path / "wider", slice_recipe(start="first", network=wider))
+
+
 @pytest.mark.parametrize("missing", ["imagine", "features"])
 def test_without_its_runs_it_does_not_start(folders: tuple[Crops, Path], tmp_path: Path, missing: str) -> None:
     with pytest.raises(CheckpointError, match="nothing"):

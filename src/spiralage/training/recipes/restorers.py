@@ -105,6 +105,7 @@ class SliceWeights(Strict):
 class SliceRecipe(TrainingRecipe):
     """A recipe of ``spiralage train slices``."""
 
+    start: Name | None = Field(default=None, description="name of the recipe whose trained weights it starts from")
     imagine: Name = Field(description="name of the ImagineGAN recipe whose pictures it paints from")
     features: Name = Field(description="vgg19, imagenet-vgg16, or the age recipe whose VGG tells styles")
     features_size: int | None = Field(

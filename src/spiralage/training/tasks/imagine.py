@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spiralage.datasets.crops import Indices
@@ -28,8 +28,11 @@ from spiralage.training.loop import Progress, channels_last, no_progress
 from spiralage.training.losses import adversarial_loss, discrimination_loss, hue_color_loss, perceptual_loss
 from spiralage.training.pretrained import learned_from
 from spiralage.training.recipes import ImagineRecipe
+from spiralage.training.recipes.base import TrainingRecipe
 from spiralage.training.run import Run, fill, load_run, read_record
 from spiralage.types import CROP_SIZE
+
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
 def train_imagine(
@@ -79,9 +82,7 @@ def train_imagine(
         generated = generator(batch.visible, batch.hidden, torch.rand_like(batch.real))
         return _Round(batch.completed(generated), batch, discriminator, features)
 
-    facts: dict[str, Any] = {"features": recipe.features, "start": recipe.start or ""}
-    if recipe.start is not None:
-        facts["start_data"] = learned_from(read_record(runs / recipe.start))
+    facts = {"features": recipe.features, **start_facts(recipe.start, runs)}
     return train_adversarially(recipe, crops, run, fabric, generator, discriminator, play, progress, facts, watch)
 
 
@@ -90,6 +91,32 @@ def make_generator(recipe: ImagineRecipe) -> ImagineGenerator:
     network = recipe.network
     size = network.size if network.residual else None
     return ImagineGenerator(network.width, network.blocks, up=network.up, padding=network.padding, size=size)
+
+
+def go_on_from(network: AnyNetwork, start: Path, kind: type[TrainingRecipe], name: str) -> AnyNetwork:
+    """A restorer's network with the weights that another recipe's run left.
+
+    Args:
+        network: untrained.
+        start: the run's folder.
+        kind: of the run's recipe.
+        name: of the recipe that starts from it.
+
+    Raises:
+        CheckpointError: that run isn't finished, or its network is another.
+    """
+    tensors = load_run(start, kind)[1]
+    try:
+        return fill(network, tensors, start)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{start}: its network isn't {name}'s; make [network] and features the same, or start from another"
+        ) from error
+
+
+def start_facts(start: str | None, runs: Path) -> dict[str, Any]:
+    """What a run's record tells of the run that it started from."""
+    return {"start": start or ""} | ({} if start is None else {"start_data": learned_from(read_record(runs / start))})
 
 
 MEAN_OF = 1024
@@ -104,14 +131,7 @@ def start_generator(recipe: ImagineRecipe, crops: AnyCrops, runs: Path) -> Imagi
     """
     generator = make_generator(recipe)
     if recipe.start is not None:
-        folder = runs / recipe.start
-        tensors = load_run(folder, ImagineRecipe)[1]
-        try:
-            return fill(generator, tensors, folder)
-        except CheckpointError as error:
-            raise CheckpointError(
-                f"{folder}: its generator isn't {recipe.name}'s; make their [network] the same, or start from another"
-            ) from error
+        return go_on_from(generator, runs / recipe.start, ImagineRecipe, recipe.name)
     if recipe.network.residual:
         train = crops.indices("train")
         chosen = np.random.default_rng(recipe.seed).permutation(train)[:MEAN_OF]

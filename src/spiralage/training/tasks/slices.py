@@ -33,7 +33,7 @@ from spiralage.training.losses import (
 )
 from spiralage.training.recipes import SliceRecipe
 from spiralage.training.run import Run, fill, load_run
-from spiralage.training.tasks.imagine import load_imaginer
+from spiralage.training.tasks.imagine import go_on_from, load_imaginer, start_facts
 from spiralage.types import CROP_SIZE, Doubles, Mask
 
 LEAST = 32
@@ -244,7 +244,8 @@ def train_slices(
         True when the training is complete, False when it ran out of time.
 
     Raises:
-        CheckpointError: the folder holds a run of another recipe, or one of those runs is missing.
+        CheckpointError: the folder holds a run of another recipe, or one of those runs is missing; or what it starts
+            from is another network.
     """
     fabric = make_fabric(device, precision=precision)
     crops.check_data(JOIN.join(recipe.sets))
@@ -255,7 +256,7 @@ def train_slices(
     imaginer = load_imaginer(runs / recipe.imagine)[1].requires_grad_(False).to(fabric.device)
     features = channels_last(load_features(recipe.features, runs, recipe.features_size, layers="style"))
     features = features.to(fabric.device)
-    gan = channels_last(make_slice_gan(recipe, features.style_encoder()))
+    gan = channels_last(start_slice_gan(recipe, features.style_encoder(), runs))
     widths = recipe.network.discriminator_width, recipe.network.slice_discriminator_width
     discriminators = channels_last(SliceDiscriminators(*widths)).to(fabric.device)
     gan = gan.to(fabric.device)
@@ -266,7 +267,7 @@ def train_slices(
         walked = walk(gan, batch, recipe.bands, np.random.default_rng((recipe.seed, step, 1)))
         return _Round(walked, batch, discriminators, features, perceptual)
 
-    facts = {"imagine": recipe.imagine, "features": recipe.features}
+    facts = {"imagine": recipe.imagine, "features": recipe.features, **start_facts(recipe.start, runs)}
     return train_adversarially(recipe, crops, run, fabric, gan, discriminators, play, progress, facts, watch)
 
 
@@ -302,6 +303,16 @@ def make_slice_gan(recipe: SliceRecipe, style: StyleEncoder) -> SliceGAN:
     """The untrained SliceGAN of a recipe."""
     network = recipe.network
     return SliceGAN(style, network.width, network.blocks, network.thickness, residual=network.residual)
+
+
+def start_slice_gan(recipe: SliceRecipe, style: StyleEncoder, runs: Path) -> SliceGAN:
+    """The SliceGAN that a training begins with: untrained, or as the recipe that it starts from left it.
+
+    Raises:
+        CheckpointError: that recipe isn't trained, or its network is another.
+    """
+    gan = make_slice_gan(recipe, style)
+    return gan if recipe.start is None else go_on_from(gan, runs / recipe.start, SliceRecipe, recipe.name)
 
 
 def load_slice_gan(folder: Path) -> tuple[SliceRecipe, SliceGAN]:
