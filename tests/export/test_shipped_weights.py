@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from spiralage.export.import_weights import import_weights
 from spiralage.export.onnx import age_weights, torch_weights
 from spiralage.faces.find import make_finder
 from spiralage.networks.restorers.imagine import CropImaginer
+from spiralage.occlusion.network import NetworkFinder
+from spiralage.occlusion.occluders import OCCLUDERS
 from spiralage.occlusion.window import PAPER_WINDOW, paper_mask
 from spiralage.restoration.restore import Imaginer
 from spiralage.restoration.slice_generator import OnnxSliceGenerator, in_frame, walk_spiral
@@ -27,6 +30,7 @@ from spiralage.training.recipes import AgeRecipe, ImagineRecipe, load_recipe
 from spiralage.training.restorers import TorchSliceGenerator
 from spiralage.training.tasks.age import build_age_network
 from spiralage.training.tasks.imagine import make_generator
+from spiralage.training.tasks.occlusion import load_occlusion_network
 from spiralage.training.tasks.slices import load_slice_gan
 from spiralage.types import AlignedFace, Pixels
 
@@ -103,3 +107,20 @@ def test_imagine_on_the_portrait(portrait_crop: AlignedFace) -> None:
         expected = imaginer(*arguments).numpy()
     found = Imaginer(seed=0).fill(crops, hidden)
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_what_finds_occlusions_on_the_portrait(portrait_crop: AlignedFace, tmp_path: Path) -> None:
+    import_weights("occlusion", RECIPES, tmp_path / "occlusion")
+    network = load_occlusion_network(tmp_path / "occlusion")[1]
+    points = portrait_crop.landmarks
+    assert points is not None
+    masked = OCCLUDERS["surgical-mask"](points.points, np.random.default_rng(0))
+    crops = np.stack([portrait_crop.pixels, masked.over(portrait_crop.pixels)])
+    with torch.no_grad():
+        expected = network(torch.from_numpy(crops)).numpy()
+    finder = NetworkFinder()
+    found = np.stack([finder.probability(replace(portrait_crop, pixels=pixels)) for pixels in crops])
+    assert np.abs(found - expected).max() < 1e-3
+    plain, under = found >= finder.threshold
+    assert plain.mean() < 0.01
+    assert (under & masked.mask).sum() / (under | masked.mask).sum() > 0.8

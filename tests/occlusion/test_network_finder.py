@@ -104,7 +104,7 @@ def test_the_network_gets_the_threads_that_were_asked_for(network: Path, monkeyp
 
 def test_without_a_network_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "user_folder", lambda: tmp_path)
-    with pytest.raises(ModelFileError, match=r"there is none yet.*spiralage train occlusion"):
+    with pytest.raises(ModelFileError, match=r"no network.*spiralage train occlusion"):
         NetworkFinder("not-there").open()
     with pytest.raises(OptionError, match="occlusion hat: no such occlusion; choose auto, none, network, "):
         occlusion_finder("hat")
@@ -129,6 +129,12 @@ def test_answers_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     path.write_bytes(occlusion_model(threshold="0.5", gain=2.0))
     with pytest.raises(NetworkError, match="gave no probabilities"):
         NetworkFinder(path)(face_of(reds((0, 9, 255))))
+
+
+def test_a_probability_that_is_a_rounding_off_is_brought_back(tmp_path: Path) -> None:
+    path = tmp_path / "rounded.onnx"
+    path.write_bytes(occlusion_model(threshold="0.5", gain=1.000001))
+    assert NetworkFinder(path).probability(face_of(reds((0, 9, 255)))).max() == 1
 
 
 def test_a_network_of_another_kind_is_refused() -> None:

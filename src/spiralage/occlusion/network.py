@@ -18,6 +18,8 @@ THRESHOLD = "threshold"
 """The metadata of a network's file that says from which probability on a pixel is hidden."""
 TRAINED_WITH = "trained_with"
 """The metadata that name the occluders that were drawn in training, with a blank between them."""
+SLACK = 0.01
+"""How far beyond 0 and 1 an answer may be: engines' sigmoids are a rounding off, in bfloat16 a coarse one."""
 SPECK = 131
 """Pixels, a 500th of the crop: what is found in smaller pieces is none."""
 
@@ -95,9 +97,9 @@ class NetworkFinder:
     def probability(self, face: AlignedFace) -> Floats:
         """P(hidden) of every pixel, (256, 256) float32 in [0, 1]; raises NetworkError for what is none."""
         (found,) = self.open().run(crops=face.pixels[None])
-        if not (np.isfinite(found).all() and found.min() >= 0 and found.max() <= 1):
+        if not (np.isfinite(found).all() and found.min() >= -SLACK and found.max() <= 1 + SLACK):
             raise NetworkError(f"the network {self._found.name} gave no probabilities; use another --occlusion")
-        return np.asarray(found, np.float32)
+        return np.asarray(np.clip(found, 0, 1), np.float32)
 
     def __call__(self, face: AlignedFace) -> Occlusion:
         """What is hidden: kind "found" where something is in front of the face, else "frame" or "none"."""
