@@ -89,7 +89,7 @@ def test_no_pictures_is_said(tmp_path: Path, finder: NetworkFinder) -> None:
 
 
 def counted(**values: object) -> CountedFace:
-    known = {"photo": "a.jpg", "number": 1, "face": 1, "hidden": 0.3} | values
+    known = {"photo": "a.jpg", "number": 1, "face": 1, "hidden": 0.3, "eye_distance": 30} | values
     return CountedFace.model_validate(known)
 
 
@@ -97,24 +97,26 @@ def test_what_was_counted_is_summed(tmp_path: Path) -> None:
     right = {"is_face": 1, "covered": 1, "found": 1, "outline_right": 1, "false_find": 0}
     rows = [
         counted(**right, faces_missed=2),
-        counted(face=2, **(right | {"outline_right": 0, "false_find": 1})),
-        counted(number=2, photo="b.jpg", **(right | {"covered": 0, "found": 0, "outline_right": 0})),
+        counted(face=2, eye_distance=9, **(right | {"outline_right": 0, "false_find": 1})),
+        counted(number=2, eye_distance=20, photo="b.jpg", **(right | {"covered": 0, "found": 0, "outline_right": 0})),
         counted(number=3, photo="c.jpg", **(right | {"is_face": 0})),
         counted(number=4, photo="d.jpg", face=0, hidden=None, faces_missed=1),
     ]
     write_rows(tmp_path / COUNTS, CountedFace, rows)
     page = counted_page(tmp_path / COUNTS)
     for line in (
-        "| photos | 4 |  |",
-        "| faces found | 3 | 6 |",
-        "| found where no face is | 1 | 4 |",
-        "| something in front of the face, found | 2 | 2 |",
-        "| its outline right | 1 | 2 |",
-        "| something found that hides nothing | 1 | 3 |",
+        "| photos | 4 |  |  |  |",
+        "| faces found, of those that can be seen | 3 of 6 (50%) |  |  |  |",
+        "| found where no face is | 1 of 4 (25%) |  |  |  |",
+        "| something in front of the face, found | 2 of 2 (100%) | 1 of 1 (100%) | 0 of 0 | 1 of 1 (100%) |",
+        "| its outline right | 1 of 2 (50%) | 1 of 1 (100%) | 0 of 0 | 0 of 1 (0%) |",
+        "| something else found, too | 1 of 2 (50%) | 0 of 1 (0%) | 0 of 0 | 1 of 1 (100%) |",
+        "| something found on faces with nothing in front | 0 of 1 (0%) | 0 of 0 | 0 of 1 (0%) | 0 of 0 |",
     ):
         assert line in page
-    assert main(["evaluate", "real-masks-table", str(tmp_path / COUNTS), "-o", str(tmp_path / "page.md")]) == 0
-    assert (tmp_path / "page.md").read_text() == page
+    assert main(["evaluate", "real-masks-table", str(tmp_path / COUNTS), "-o", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "real-masks.md").read_text() == page
+    assert read_rows(tmp_path / "out" / "real-masks.csv", CountedFace) == rows
 
 
 def test_a_line_that_nobody_looked_at_is_refused(tmp_path: Path) -> None:

@@ -91,11 +91,12 @@ def evaluate_real_masks(
 
 def evaluate_real_masks_table(
     counts: Annotated[Path, typer.Argument(help="counts.csv, filled in")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("results/real-masks.md"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the tables")] = Path("results"),
 ) -> None:
-    """What was counted on the sheets of real masks, as a table."""
+    """What was counted on the sheets of real masks, as a table for readers; the counts go beside it."""
     need_train_extra()
     from spiralage.evaluation.real_masks import write_counted
 
     write_counted(counts, output)
-    say(str(output))
+    for line in (output / "real-masks.md").read_text(encoding="utf-8").splitlines():
+        say(line)

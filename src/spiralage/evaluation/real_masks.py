@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from spiralage.age.quality import LIMITS, measure
 from spiralage.datasets.archives import opened
 from spiralage.errors import DatasetError, InputError, PhotoError
 from spiralage.evaluation.results import CountedFace, read_rows, write_rows
@@ -91,7 +92,11 @@ def _faces_of(
     for index, face in enumerate(faces, 1):
         occlusion = find_occlusion(face.aligned)
         cell = _Cell(f"{number}.{index} {occlusion.fraction:.0%}", *_pair(face.aligned.pixels, occlusion))
-        yield cell, CountedFace(photo=name, number=number, face=index, hidden=occlusion.fraction)
+        size = measure(face.face, face.aligned, occlusion, LIMITS["any"]).eye_distance
+        yield (
+            cell,
+            CountedFace(photo=name, number=number, face=index, hidden=occlusion.fraction, eye_distance=round(size, 1)),
+        )
 
 
 def _pair(pixels: Pixels, occlusion: Occlusion) -> tuple[Pixels, Pixels]:
@@ -126,20 +131,24 @@ def _sheet(cells: Sequence[_Cell]) -> Pixels:
 
 HEAD = """# Real people in real masks, looked at one by one
 
-Written by `spiralage evaluate real-masks-table` from what a person counted on the sheets of `spiralage evaluate
-real-masks`; no picture is kept.
+Written by `spiralage evaluate real-masks-table` from `real-masks.csv`: what was judged by eye, face by face, on the
+sheets of `spiralage evaluate real-masks`. No picture is kept. A find counts as one where more than half of the thing is
+found; an outline is right where it holds all of it but small parts, and little else. *Large* faces have at least
+{large:g} pixels of the photo between the eyes, *tiny* ones fewer than {tiny:g}: on them little can be seen at all.
 
-| | count | of |
-|---|---:|---:|
+{titles}
+{ruler}
 """
+LARGE, TINY = 24.0, 12.0
+"""Pixels between the eyes."""
 
 
 def counted_page(counts: Path) -> str:
-    """What was counted, for readers.
+    """What was counted, for readers: all faces, and those of a size.
 
     Args:
-        counts: ``counts.csv``, filled in: for every face that was found is_face, covered (something is in front of
-            it), found (that was found), outline_right and false_find (something else was found), each 0 or 1; and
+        counts: the table, filled in: for every face that was found is_face, covered (something is in front of it),
+            found (that was found), outline_right and false_find (something else was found), each 0 or 1; and
             faces_missed, for a photo's first line, the faces that were not found.
 
     Raises:
@@ -150,20 +159,61 @@ def counted_page(counts: Path) -> str:
     for row in faces:
         if None in (row.is_face, row.covered, row.found, row.outline_right, row.false_find):
             raise InputError(f"{counts}: photo {row.number}, face {row.face} isn't filled in; look at it first")
-    real = [row for row in faces if row.is_face]
-    covered = [row for row in real if row.covered]
+    groups = {
+        "all": faces,
+        "large": [row for row in faces if (row.eye_distance or 0) >= LARGE],
+        "between": [row for row in faces if TINY <= (row.eye_distance or 0) < LARGE],
+        "tiny": [row for row in faces if (row.eye_distance or 0) < TINY],
+    }
     missed = sum(row.faces_missed or 0 for row in rows)
-    lines = [
-        ("photos", len({row.number for row in rows}), None),
-        ("faces found", len(real), len(real) + missed),
-        ("found where no face is", len(faces) - len(real), len(faces)),
-        ("something in front of the face, found", sum(row.found or 0 for row in covered), len(covered)),
-        ("its outline right", sum(row.outline_right or 0 for row in covered), len(covered)),
-        ("something found that hides nothing", sum(row.false_find or 0 for row in real), len(real)),
-    ]
-    return HEAD + "".join(f"| {what} | {count} | {'' if of is None else of} |\n" for what, count, of in lines)
+    found, places = sum(row.is_face or 0 for row in faces), len(faces)
+    body = {
+        "photos": [str(len({row.number for row in rows}))],
+        "faces found, of those that can be seen": [_of(found, found + missed)],
+        "found where no face is": [_of(places - found, places)],
+    } | {name: [count_of(chosen, name) for chosen in groups.values()] for name in COUNTED}
+    titles = ["", *groups]
+    lines = [[what, *cells, *[""] * (len(groups) - len(cells))] for what, cells in body.items()]
+    head = HEAD.format(large=LARGE, tiny=TINY, titles=_line(titles), ruler=_line(["---", *["---:"] * len(groups)]))
+    return head + "".join(f"{_line(line)}\n" for line in lines)
 
 
-def write_counted(counts: Path, output: Path) -> None:
-    """Write ``counted_page`` into a file; raises InputError, OutputError."""
-    write_text(output, counted_page(counts))
+COUNTED = (
+    "something in front of the face, found",
+    "its outline right",
+    "something else found, too",
+    "something found on faces with nothing in front",
+)
+
+
+def count_of(faces: Sequence[CountedFace], what: str) -> str:
+    """One of ``COUNTED`` among some faces, "count of how many (part)"."""
+    real = [row for row in faces if row.is_face]
+    covered, clean = [row for row in real if row.covered], [row for row in real if not row.covered]
+    values = {
+        COUNTED[0]: [row.found for row in covered],
+        COUNTED[1]: [row.outline_right for row in covered],
+        COUNTED[2]: [row.false_find for row in covered],
+        COUNTED[3]: [row.false_find for row in clean],
+    }[what]
+    return _of(sum(value or 0 for value in values), len(values))
+
+
+def _of(count: int, whole: int) -> str:
+    return f"{count} of {whole}" + (f" ({count / whole:.0%})" if whole else "")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def write_counted(counts: Path, folder: Path) -> None:
+    """``real-masks.csv``, the table itself, and ``real-masks.md``, what it says, into a results folder.
+
+    Raises:
+        InputError: see ``counted_page``.
+        OutputError: they can't be written.
+    """
+    page = counted_page(counts)
+    write_rows(folder / "real-masks.csv", CountedFace, read_rows(counts, CountedFace))
+    write_text(folder / "real-masks.md", page)

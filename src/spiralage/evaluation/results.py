@@ -396,6 +396,7 @@ class CountedFace(Row):
         photo, number: whose file, and its number on the sheets.
         face: its number in the photo; 0 where none was found.
         hidden: the part of the crop that was found hidden.
+        eye_distance: pixels of the photo between the eyes.
         is_face, covered, found, outline_right, false_find: 0 or 1, filled in by hand.
         faces_missed: of the photo, filled in by hand; none where empty.
     """
@@ -404,6 +405,7 @@ class CountedFace(Row):
     number: int
     face: int = 0
     hidden: float | None = None
+    eye_distance: float | None = None
     is_face: Literal[0, 1] | None = None
     covered: Literal[0, 1] | None = None
     found: Literal[0, 1] | None = None
