@@ -73,6 +73,8 @@ def test_every_command_and_file_that_is_named_exists() -> None:
     assert len(lines) > 10
     for _, command, *rest in lines:
         words = [command, rest[0]] if command in ("data", "train", "evaluate") else [command]
+        if command.startswith("--"):
+            continue
         assert main([*words, "--help"]) == 0
 
 

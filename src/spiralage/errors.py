@@ -112,8 +112,8 @@ class TrainingError(SpiralageError):
 def told(error: Exception) -> str:
     """What a row says of an error: one line; of one that wasn't foreseen, what it is and how to report it.
 
-    >>> told(KeyError("x"))
-    "KeyError: 'x'; please report it with the photo's format and size (spiralage 0.1.0)"
+    >>> told(KeyError("x")).split(" (spiralage")[0]
+    "KeyError: 'x'; please report it with the photo's format and size"
     """
     if isinstance(error, SpiralageError):
         return str(error)

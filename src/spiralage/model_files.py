@@ -62,6 +62,9 @@ FACERES_WEIGHTS = ModelFile(
     "MIT",
 )
 
+PINNED = (YUNET, FACERES_GRAPH, FACERES_WEIGHTS)
+"""Every file that others publish and that is sought in ``SPIRALAGE_MODELS``."""
+
 
 def cache_folder() -> Path | None:
     """The user's cache folder for model files; None where the user has no home to put it in."""
@@ -146,7 +149,7 @@ def _fetch(file: ModelFile, cache: Path | None) -> Path:
     logger.setLevel(logging.ERROR)  # the caller says what happened, once
     try:
         downloader = pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT_S)
-        obstacle = _why_not_writable(cache)
+        obstacle = why_not_writable(cache)
         folder = cache if cache is not None and obstacle is None else _passing_folder()
         path = Path(pooch.retrieve(file.url, file.sha256, fname=file.name, path=folder, downloader=downloader))
     except Exception as error:  # requests, urllib3, a full disk, a wrong hash: all mean "not to be had"
@@ -168,7 +171,8 @@ def _fetch(file: ModelFile, cache: Path | None) -> Path:
     return path
 
 
-def _why_not_writable(cache: Path | None) -> str | None:
+def why_not_writable(cache: Path | None) -> str | None:
+    """What stands in the way of writing into the cache folder, which is made if need be; None if nothing does."""
     if cache is None:
         return "there is no home"
     try:

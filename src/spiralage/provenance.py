@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16")
+"""What makes networks faster on processors of today: wide vectors, int8 and bfloat16; the last four are ARM's."""
+
 
 def commit() -> str:
     """The checked-out commit (12 digits), with ``+changes`` if tracked source files differ from it.
@@ -37,10 +40,21 @@ def hardware(device: str = "cpu") -> str:
     return f"{_processor()}, {os.cpu_count()} cores"
 
 
+def processor_features() -> tuple[str, ...]:
+    """Which of ``FEATURES`` the processor has, as Linux calls them; empty where that isn't told."""
+    has = set(" ".join(_cpuinfo("flags") + _cpuinfo("Features")).split())
+    return tuple(feature for feature in FEATURES if feature in has)
+
+
 def _processor() -> str:
+    names = _cpuinfo("model name")
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cpuinfo(key: str) -> list[str]:
+    """What Linux says of the processor's cores under a key; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        return []
+    return [line.split(":", 1)[1].strip() for line in lines if line.partition(":")[0].strip() == key]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,7 @@ GROUPS = {
     "occluding": ("occlude",),
     "restoring": ("restore",),
     "about": ("demo", "models"),
+    "doctor": ("doctor",),
     "data": ("data",),
     "train": ("train",),
     "evaluate": ("evaluate",),
@@ -60,13 +61,26 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(cls=_Program, no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
-    def program() -> None:
+    def program(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", is_eager=True, callback=_print_version, help="the version, the engine and the hardware"
+            ),
+        ] = False,
+    ) -> None:
         """The age of a person from a photo when part of the face is hidden."""
 
     asked = [group for group, commands in GROUPS.items() if arguments and arguments[0] in commands]
     for group in asked or GROUPS:
         importlib.import_module(f"spiralage.cli.{group}").register(app)
     return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        importlib.import_module("spiralage.cli.doctor").print_version()
+        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
