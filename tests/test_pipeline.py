@@ -124,7 +124,7 @@ def test_what_is_no_stage_is_said_at_once(stage: str, given: Any) -> None:
 def test_an_occlusion_by_name(portrait: Photo) -> None:
     (named,) = AgePipeline(detector="dlib", occlusion="paper", restorer="inpaint").estimate(portrait)
     assert (named.occlusion.kind, named.occlusion.fraction) == ("paper", 0.75)
-    with pytest.raises(OptionError, match="occlusion papers: no such occlusion; choose auto, none, "):
+    with pytest.raises(OptionError, match="occlusion papers: no such occlusion; choose auto, network, frame, none, "):
         AgePipeline(occlusion="papers")
 
 

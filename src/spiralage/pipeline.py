@@ -70,9 +70,10 @@ class AgePipeline:
         box: where the face is, in photo pixels; overrules ``detector``.
         landmarks: "dlib" or "heatmap" (68 points), "detector" (what the detector gave) or "fan"; or a
             ``faces.landmarks.Landmarker``.
-        occlusion: what is hidden in an aligned face: "auto" (what lies beyond the photo), "none", "network" (that, and
-            what a network finds), an occluder's name (see ``occlusion.occluders``), the name or path of a network that
-            finds it (see ``store``), or a function from an AlignedFace to an Occlusion.
+        occlusion: what is hidden in an aligned face: "auto" or "network" (what lies beyond the photo, and what a
+            network finds), "frame" (what lies beyond the photo alone), "none", an occluder's name (see
+            ``occlusion.occluders``), the name or path of a network that finds it (see ``store``), or a function from an
+            AlignedFace to an Occlusion.
         restorer: fills what is hidden before the age is read: one of ``restoration.restore.RESTORERS``, a network's
             name or path (see ``store``), or a ``restoration.restore.Restorer``.
         network: the age network: its name or path (see ``store``), or an ``age.estimate.Estimator``.

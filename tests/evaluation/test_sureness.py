@@ -153,7 +153,7 @@ def test_a_calibration_travels_with_the_file_and_its_manifest(network: Path, tmp
 
 def test_faces_are_asked_as_the_pipeline_reads_them(cache: Path, network: Path) -> None:
     crops = Crops(cache / "aaf")
-    pipeline = AgePipeline(network=network, restorer="none")
+    pipeline = AgePipeline(network=network, restorer="none", occlusion="frame")
     indices = np.arange(6)
     plain, covered = ask(pipeline, crops, indices), ask(pipeline, crops, indices, ("surgical-mask", "paper"))
     assert plain.failures == (NO_FACE, "", "", "", "", "")
@@ -164,7 +164,7 @@ def test_faces_are_asked_as_the_pipeline_reads_them(cache: Path, network: Path) 
     assert (covered.hidden[::2] < 0.6).all()
     assert not np.array_equal(plain.probabilities, covered.probabilities)
     unknown = ask(pipeline, crops, indices, ("surgical-mask",), told=False)
-    assert not unknown.covered.any()  # nothing finds a mask in a drawing
+    assert not unknown.covered.any()  # nothing looks for a mask
     again = ask(pipeline, crops, np.array([2]), ("surgical-mask", "paper"))
     np.testing.assert_allclose(again.probabilities[0], covered.probabilities[2], atol=1e-5)
 

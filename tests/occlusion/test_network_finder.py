@@ -106,7 +106,7 @@ def test_without_a_network_it_says_how_to_get_one(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(store, "user_folder", lambda: tmp_path)
     with pytest.raises(ModelFileError, match=r"no network.*spiralage train occlusion"):
         NetworkFinder("not-there").open()
-    with pytest.raises(OptionError, match="occlusion hat: no such occlusion; choose auto, none, network, "):
+    with pytest.raises(OptionError, match="occlusion hat: no such occlusion; choose auto, network, frame, none, "):
         occlusion_finder("hat")
 
 

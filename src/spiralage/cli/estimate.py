@@ -44,6 +44,9 @@ Workers = Annotated[
 ]
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
 
+_TOLD = ("auto", "network", "frame")
+"""Ways of finding what is hidden that the help explains."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this command to the program."""
@@ -62,8 +65,9 @@ def estimate(
     occlusion: Annotated[
         str,
         typer.Option(
-            help="what counts as hidden; auto: what lies beyond the photo's edge; network: what a network finds, too; "
-            f"{', '.join(name for name in FINDERS if name not in ('auto', 'network'))}; or a network's name or file"
+            help="what counts as hidden; auto: what lies beyond the photo's edge, and what a network finds; "
+            f"frame: the first alone; {', '.join(name for name in FINDERS if name not in _TOLD)}; "
+            "or a network's name or file"
         ),
     ] = "auto",
     restorer: RestorerOption = DEFAULT_RESTORER,

@@ -15,16 +15,17 @@ from spiralage.types import AlignedFace, Occlusion
 FindOcclusion: TypeAlias = Callable[[AlignedFace], Occlusion]
 """Tells what is hidden in an aligned face."""
 
-OcclusionName: TypeAlias = Literal["auto", "none", "network", OccluderName]
+OcclusionName: TypeAlias = Literal["auto", "network", "frame", "none", OccluderName]
 
 FINDERS: dict[OcclusionName, FindOcclusion] = {
-    "auto": find_occlusion,
-    "none": nothing_hidden,
+    "auto": NetworkFinder(),
     "network": NetworkFinder(),
+    "frame": find_occlusion,
+    "none": nothing_hidden,
     **{name: hidden_by(name) for name in OCCLUDERS},
 }
-"""auto: what lies beyond the photo's edge; network: that, and what the stored network "occlusion" finds; an occluder's
-name: the photo's edge, and what the occluder would hide on this face."""
+"""auto, the default, and network: what lies beyond the photo's edge, and what the stored network "occlusion" finds;
+frame: the photo's edge alone; an occluder's name: the edge, and what the occluder would hide on this face."""
 
 
 def occlusion_finder(name: str, *, threads: int | None = None) -> FindOcclusion:
@@ -44,7 +45,7 @@ def occlusion_finder(name: str, *, threads: int | None = None) -> FindOcclusion:
     for known, finder in FINDERS.items():
         if known == name and not isinstance(finder, NetworkFinder):
             return finder
-    if name == "network":
+    if name in ("auto", "network"):
         own = NetworkFinder(threads=threads)
     else:
         try:

@@ -1,4 +1,4 @@
-"""What is hidden in an aligned face, as far as it can be told: so far, what lies beyond the photo."""
+"""What is hidden in an aligned face, as far as it can be told without a network: what lies beyond the photo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spiralage.types import AlignedFace, Occlusion
 def find_occlusion(face: AlignedFace) -> Occlusion:
     """The part of the crop that the photo does not show, kind "frame"; "none" if it shows all.
 
-    Masks and hands in front of the face are not found: they count as visible.
+    Masks and hands in front of the face are not found: they count as visible. ``network`` finds them.
     """
     mask = ~face.inside
     return Occlusion(mask, "frame" if mask.any() else "none")
