@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypedDict
 
 import typer
 
@@ -19,6 +19,7 @@ from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
 
 if TYPE_CHECKING:
     from spiralage.evaluation.answers import Answers
+    from spiralage.evaluation.results import Origin
 
 DRAWN: tuple[OccluderName, ...] = ("surgical-mask", "sunglasses", "scarf", "hand", "paper")
 """What is drawn in front of the faces unless something else is asked for."""
@@ -56,29 +57,28 @@ def evaluate_threshold(
     occlusion: Finder = "auto",
     min_quality: Asked = "face",
     most: Most = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="also what evaluate coverage writes, of the same answers")
+    ] = False,
     output: Output = Path("results"),
     threads: Threads = None,
 ) -> None:
     """An age check: minors that pass, adults that are challenged, by age, sex and group, plain and covered."""
     need_train_extra()
     from spiralage.evaluation.protocols import threshold
-    from spiralage.evaluation.results import Origin, ThresholdRow, write_rows
+    from spiralage.evaluation.results import ThresholdRow, write_rows
     from spiralage.evaluation.sure_pages import write_threshold
     from spiralage.files import check_outputs
-    from spiralage.provenance import commit, hardware
 
     check = threshold.Check(at_least, challenge, sure)
     check_outputs([output / name for name in ("threshold.csv", "threshold.md", f"threshold-{at_least}.png")])
-    origin = Origin(commit(), hardware())
-    asked = AgePipeline(
-        network=network, restorer=restorer, occlusion=occlusion, min_quality=min_quality, threads=threads
+    check_outputs([output / name for name in (COVERAGE if coverage else ())])
+    asked = _ask(
+        _Question(network, restorer, occlusion, min_quality), data, cache, split, occluder, told, most, threads
     )
-    answers = _answers(asked, data, cache, split, occluder, told, most)
-    rows = threshold.threshold_rows(
-        answers, check, network=network, restorer=restorer, known=_known(told, occlusion), origin=origin
-    )
+    rows = threshold.threshold_rows(asked.answers, check, **asked.facts)
     write_rows(output / "threshold.csv", ThresholdRow, rows)
-    write_threshold(output, rows, answers, check)
+    write_threshold(output, rows, asked.answers, check)
     for row in rows:
         if row.by == "all":
             positive, negative = (
@@ -89,6 +89,8 @@ def evaluate_threshold(
                 f"false positives {positive} of {row.minors}   false negatives {negative} of {row.adults}   "
                 f"no answer {row.failure_to_acquire:.1%}"
             )
+    if coverage:
+        _write_coverage(asked, output)
 
 
 def evaluate_coverage(
@@ -106,19 +108,25 @@ def evaluate_coverage(
 ) -> None:
     """Whether 90 % intervals hold 90 % of the ages, and probabilities come true, by age and by what is hidden."""
     need_train_extra()
-    from spiralage.evaluation.protocols.coverage import coverage_rows
-    from spiralage.evaluation.results import CoverageRow, Origin, write_rows
-    from spiralage.evaluation.sure_pages import reliability_png
-    from spiralage.files import check_outputs, write_bytes
-    from spiralage.provenance import commit, hardware
+    from spiralage.files import check_outputs
 
-    check_outputs([output / "coverage.csv", output / "coverage.png"])
-    origin = Origin(commit(), hardware())
-    asked = AgePipeline(network=network, restorer=restorer, occlusion=occlusion, threads=threads)
-    answers = _answers(asked, data, cache, split, occluder, told, most)
-    rows = coverage_rows(answers, network=network, restorer=restorer, known=_known(told, occlusion), origin=origin)
+    check_outputs([output / name for name in COVERAGE])
+    asked = _ask(_Question(network, restorer, occlusion, "face"), data, cache, split, occluder, told, most, threads)
+    _write_coverage(asked, output)
+
+
+COVERAGE = ("coverage.csv", "coverage.png")
+
+
+def _write_coverage(asked: _Asked, output: Path) -> None:
+    from spiralage.evaluation.protocols.coverage import coverage_rows
+    from spiralage.evaluation.results import CoverageRow, write_rows
+    from spiralage.evaluation.sure_pages import reliability_png
+    from spiralage.files import write_bytes
+
+    rows = coverage_rows(asked.answers, **asked.facts)
     write_rows(output / "coverage.csv", CoverageRow, rows)
-    write_bytes(output / "coverage.png", reliability_png(answers))
+    write_bytes(output / "coverage.png", reliability_png(asked.answers))
     for row in rows:
         if row.by == "all":
             say(
@@ -127,23 +135,47 @@ def evaluate_coverage(
             )
 
 
-def _known(told: bool, occlusion: str) -> str:
-    return "told" if told else f"found by {occlusion}"
+class _Question(NamedTuple):
+    """How a pipeline reads."""
+
+    network: str
+    restorer: str
+    occlusion: str
+    min_quality: QualityName
 
 
-def _answers(
-    pipeline: AgePipeline,
+class _Asked(NamedTuple):
+    """What a pipeline said, and what stands beside it in the tables."""
+
+    answers: list[Answers]
+    facts: _Facts
+
+
+class _Facts(TypedDict):
+    network: str
+    restorer: str
+    known: str
+    origin: Origin
+
+
+def _ask(
+    question: _Question,
     data: str,
     cache: Path,
     split: SplitChoice,
     occluder: Sequence[str] | None,
     told: bool,
     most: int | None,
-) -> list[Answers]:
+    threads: int | None,
+) -> _Asked:
     """What the pipeline says of every set, plain and under each occluder."""
     from spiralage.datasets.crops import Crops
     from spiralage.evaluation.answers import ask, split_indices
+    from spiralage.evaluation.results import Origin
+    from spiralage.provenance import commit, hardware
 
+    origin = Origin(commit(), hardware())  # of the code that runs
+    pipeline = AgePipeline(**question._asdict(), threads=threads)
     sets = {name: Crops(cache / name) for name in data.split(",")}
     for name, crops in sets.items():
         crops.check_data(name)
@@ -156,7 +188,8 @@ def _answers(
         for crops, indices, one in asked:
             before = sum(len(done.rows) for done in found)
             found.append(ask(pipeline, crops, indices, one, told=told, progress=lambda n, _: update(before + n, total)))  # noqa: B023
-    return found
+    known = "told" if told else f"found by {question.occlusion}"
+    return _Asked(found, {"network": question.network, "restorer": question.restorer, "known": known, "origin": origin})
 
 
 def _named(name: str) -> OccluderName:
