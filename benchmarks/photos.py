@@ -26,7 +26,7 @@ import skimage.data
 import typer
 from PIL import Image
 
-from spiralage.evaluation.results import Row, write_rows
+from spiralage.evaluation.results import PhotoSpeedRow, write_rows
 from spiralage.files import write_text
 from spiralage.provenance import commit, hardware
 from spiralage.types import Pixels
@@ -48,25 +48,6 @@ WHAT = MappingProxyType(
 )
 ROUNDS = MappingProxyType({"window": 5, "cut": 9, "12MP": 5, "cold": 5, "folder-1": 1, "folder-2": 1})
 """How often each takes its turn after one to warm up; 2 times if nothing is said."""
-
-
-class PhotoSpeedRow(Row):
-    """A row of ``results/speed-photos.csv``.
-
-    Args:
-        task: what is timed, see ``WHAT``.
-        before_s, after_s: seconds of CPU, the median of ``rounds``; of the clock for "folder-2".
-        ratio: how many times as fast it is after.
-    """
-
-    task: str
-    before_s: float
-    after_s: float
-    ratio: float
-    rounds: int
-    before: str
-    commit: str
-    hardware: str
 
 
 def make_photos(folder: Path) -> None:

@@ -187,7 +187,10 @@ def test_the_commands_write_tables_page_and_plots(
     assert main(["calibrate", str(network), *same]) == 0
     assert "answers (utkface + aaf, val, none)" in capsys.readouterr().out
     asked = ["--network", str(network), "--occluder", "paper", "--occluder", "nothing", "--output", str(tmp_path)]
-    assert main(["evaluate", "threshold", "--at-least", "18", "--challenge", "25", *same, *asked]) == 0
+    assert main(["evaluate", "threshold", "--at-least", "18", "--challenge", "25", "--coverage", *same, *asked]) == 0
+    both = (tmp_path / "coverage.csv").read_text()
+    assert main(["evaluate", "coverage", *same, *asked]) == 0
+    assert (tmp_path / "coverage.csv").read_text() == both
     rows = read_rows(tmp_path / "threshold.csv", ThresholdRow)
     assert {(row.data, row.occluder) for row in rows} == {(d, o) for d in ("utkface", "aaf") for o in ("", "paper")}
     assert all(row.calibrated for row in rows)

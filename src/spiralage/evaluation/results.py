@@ -482,6 +482,25 @@ class SpeedRow(Row):
     hardware: str
 
 
+class PhotoSpeedRow(Row):
+    """A row of ``results/speed-photos.csv``.
+
+    Args:
+        task: what is timed, see ``WHAT`` in benchmarks/photos.py.
+        before_s, after_s: seconds of CPU, the median of ``rounds``; of the clock for "folder-2".
+        ratio: how many times as fast it is after.
+    """
+
+    task: str
+    before_s: float
+    after_s: float
+    ratio: float
+    rounds: int
+    before: str
+    commit: str
+    hardware: str
+
+
 class PaperSpeedRow(Row):
     """A row of ``results/speed-paper.csv``: one way of running SpiralNet at the paper's sizes, with random weights.
 

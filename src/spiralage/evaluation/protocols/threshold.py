@@ -20,7 +20,7 @@ from spiralage.evaluation.metrics import bootstrap_rate, cumulative_score, mean_
 from spiralage.evaluation.results import Origin, ThresholdRow
 from spiralage.types import Mask
 
-BANDS = (0, 8, 13, 16, 18, 21, 25, 30, 40, 60, 121)
+BANDS = (0, 8, 13, 16, 18, 21, 25, 30, 40, 60, 70, 121)
 """Edges of the bands of true age, years: those of NIST's FATE AE around the legal age, and wider ones beyond."""
 
 
