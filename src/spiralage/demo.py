@@ -1,16 +1,18 @@
-"""``spiralage demo``: the whole way of one photo, three times: as it is, masked, restored.
+"""``spiralage demo``: the whole way of one photo: as it is, masked, restored; and with a medical mask to be found.
 
 The photo is NASA's public-domain portrait of the astronaut Eileen Collins that ships in scikit-image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spiralage.errors import InputError, MissingExtraError
 from spiralage.faces.detect import DetectorName
+from spiralage.faces.find import FoundFace
 from spiralage.files import check_outputs, write_bytes
+from spiralage.occlusion.occluders import cover_face
 from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
@@ -23,7 +25,7 @@ from spiralage.types import AlignedFace, FaceReport, Occlusion, Photo
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The three readings of the portrait and where they were drawn."""
+    """The readings of the portrait and where they were drawn."""
 
     steps: tuple[tuple[str, FaceReport], ...]
     page: Path
@@ -45,7 +47,8 @@ def portrait() -> Photo:
 def run_demo(
     folder: Path, *, photo: Photo | None = None, detector: DetectorName = "auto", threads: int | None = None
 ) -> DemoResult:
-    """Estimate one face's age as it is, under the paper's mask, and restored; write page and figure.
+    """Estimate one face's age as it is, under the paper's mask, and restored; then with a medical mask drawn on it that
+    the program has to find by itself. Write page and figure.
 
     Args:
         folder: gets report.html and figure.png.
@@ -68,10 +71,18 @@ def run_demo(
             raise InputError(f"{photo.name}: no face found; try another photo")
         return faces[0]
 
+    def read_medical(restorer: RestorerName) -> FaceReport:
+        cover = cover_face(original.aligned, "surgical-mask")
+        covered = replace(original.aligned, pixels=cover.over(original.aligned.pixels))
+        return AgePipeline(restorer=restorer, threads=threads).read([FoundFace(original.face, covered)])[0]
+
+    original = read("none", masked=False)
     steps = (
-        ("original", read("none", masked=False)),
+        ("original", original),
         ("masked as in the paper", read("none", masked=True)),
         (f"restored: {DEFAULT_RESTORER}", read(DEFAULT_RESTORER, masked=True)),
+        ("a medical mask, found", read_medical("none")),
+        (f"found and restored: {DEFAULT_RESTORER}", read_medical(DEFAULT_RESTORER)),
     )
     overview = picture("photo", overview_pixels(photo, [steps[0][1]]))
     cards = [face_card(caption, report) for caption, report in steps]

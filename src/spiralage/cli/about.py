@@ -27,7 +27,7 @@ def demo(
     detector: Detector = "auto",
     threads: Threads = None,
 ) -> None:
-    """NASA's portrait as it is, masked and restored; writes report.html and figure.png."""
+    """NASA's portrait as it is, masked and restored, and in a medical mask; writes report.html and figure.png."""
     from spiralage.demo import run_demo
     from spiralage.report.table import TerminalTable
 
