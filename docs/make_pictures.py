@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from spiralage.demo import portrait
 from spiralage.faces.find import FoundFace, make_finder
 from spiralage.files import write_bytes
 from spiralage.image_io import resized
+from spiralage.occlusion.occluders import cover_face
 from spiralage.occlusion.segment import nothing_hidden
 from spiralage.occlusion.window import paper_mask
 from spiralage.pipeline import AgePipeline
@@ -36,6 +38,14 @@ def found(photo: Photo, one: FoundFace) -> Pixels:
     for x, y in one.face.landmarks.points:
         cv2.circle(canvas, (round(x), round(y)), 1, (60, 220, 90), -1, cv2.LINE_AA)
     return canvas[:256, 96:352]
+
+
+def medical_mask(one: FoundFace) -> Pixels:
+    """The face in a drawn medical mask, what is found of it, in red, and the face restored."""
+    covered = cover_face(one.aligned, "surgical-mask").over(one.aligned.pixels)
+    (report,) = AgePipeline().read([FoundFace(one.face, replace(one.aligned, pixels=covered))])
+    red = np.where(report.occlusion.mask[..., None], covered // 2 + np.array([120, 0, 0], np.uint8), covered)
+    return strip([covered, red, report.restoration.pixels])
 
 
 def strip(pictures: list[Pixels]) -> Pixels:
@@ -75,6 +85,7 @@ def main(folder: Path) -> None:
     masked = mask.cover(crop)
     turns = make_spiral().turns(masked, mask.mask)
     write_bytes(folder / "found.jpg", jpeg(strip([found(photo, one), crop, masked])))
+    write_bytes(folder / "mask.jpg", jpeg(medical_mask(one)))
     write_bytes(folder / "turns.jpg", jpeg(strip([masked, *turns])))
     write_bytes(folder / "ages.png", ages({"as it is": crop, "masked": masked, "restored": turns[-1]}))
 
