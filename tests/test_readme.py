@@ -1,4 +1,4 @@
-"""What the README shows is what the program does."""
+"""What the README, and the pages that it names, show is what the program does."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from spiralage.types import Photo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+HOUSE = (ROOT / "docs/house.md").read_text(encoding="utf-8")
 
 
 def test_the_json_example_is_the_portraits_answer(
     tmp_path: Path, portrait: Photo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", README, flags=re.DOTALL)
+    (example,) = re.findall(r"```json\n(.*?)```", RESULTS, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     save_picture(Path("photo.png"), portrait.pixels)
     assert main(["estimate", "photo.png", "--detector", "dlib", "--json", "--at-least", "18"]) == 0
@@ -71,7 +73,7 @@ def test_every_file_that_is_named_exists() -> None:
 
 
 def test_the_tree_names_what_there_is() -> None:
-    tree = README[README.index("src/spiralage/\n") :]
+    tree = HOUSE[HOUSE.index("src/spiralage/\n") :]
     for name in re.findall(r"^  ([a-z_]+(?:\.py|/)) ", tree, flags=re.MULTILINE):
         assert (ROOT / "src/spiralage" / name).exists(), name
     rooms = {path.name for path in (ROOT / "src/spiralage").iterdir() if path.is_dir() and path.name != "__pycache__"}
