@@ -107,7 +107,8 @@ def test_a_check_wants_to_see_brows_eyes_nose_or_mouth(portrait_crop: AlignedFac
     quality = measure(FACE, portrait_crop, hidden(inner), STRICT)
     assert quality.hidden < STRICT.most_hidden
     assert [reason.split(":")[0] for reason in quality.reasons] == ["hidden"]
-    assert measure(FACE, portrait_crop, hidden(inner), LIMITS["face"]).reasons == ()
+    assert measure(FACE, portrait_crop, hidden(inner), LIMITS["face"]).reasons == quality.reasons
+    assert measure(FACE, portrait_crop, hidden(inner), LIMITS["any"]).reasons == ()
 
 
 def test_of_a_hidden_face_nothing_can_be_told(portrait_crop: AlignedFace) -> None:

@@ -177,13 +177,13 @@ def test_a_calibration_is_for_the_restorer_as_reports_call_it(
 
     monkeypatch.setattr("spiralage.export.calibrate.make_restorer", lambda name, threads: Own())
     sets = [Crops(cache / "utkface"), Crops(cache / "aaf")]
-    assert find_calibration(network, sets, restorer="runs/network").restorer == Own.name
+    assert find_calibration(network, sets, restorer="runs/network", occlusion="frame").restorer == Own.name
 
 
 def test_the_commands_write_tables_page_and_plots(
     cache: Path, network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    same = ["--cache", str(cache), "--restorer", "none", "--threads", "1"]
+    same = ["--cache", str(cache), "--restorer", "none", "--occlusion", "frame", "--threads", "1"]
     assert main(["calibrate", str(network), *same]) == 0
     assert "answers (utkface + aaf, val, none)" in capsys.readouterr().out
     asked = ["--network", str(network), "--occluder", "paper", "--occluder", "nothing", "--output", str(tmp_path)]

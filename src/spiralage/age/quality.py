@@ -31,7 +31,7 @@ class Limits:
         most_hidden: the greatest hidden part of the crop.
         least_eye_distance: pixels of the photo between the eyes.
         least_contrast: standard deviation of grey levels, of 255.
-        least_sharpness: the least sharpness; if any is asked, enough must be visible to measure it.
+        least_sharpness: the least sharpness; if this or contrast is asked, enough must be visible to measure it.
         most_yaw: degrees, to either side.
         least_score: (detector, score), since scales differ; of other detectors nothing is asked.
     """
@@ -113,8 +113,8 @@ def _reasons(quality: Quality, detector: str, limits: Limits) -> Iterator[str]:
         yield f"small: {quality.eye_distance:.1f} pixels between the eyes, at least {limits.least_eye_distance:g}"
     if quality.contrast is not None and quality.contrast < limits.least_contrast:
         yield f"no contrast: {quality.contrast:.1f} grey levels, at least {limits.least_contrast:g}"
-    elif quality.sharpness is None and limits.least_sharpness > 0:
-        yield "hidden: too little of brows, eyes, nose and mouth is visible to tell how sharp it is"
+    elif _asks_to_see(limits) and quality.contrast is None and quality.hidden <= limits.most_hidden:
+        yield "hidden: too little of brows, eyes, nose and mouth is visible"
     elif quality.sharpness is not None and quality.sharpness < limits.least_sharpness:
         yield f"blurred: sharpness {quality.sharpness:.4f}, at least {limits.least_sharpness:g}"
     if quality.yaw is not None and abs(quality.yaw) > limits.most_yaw:
@@ -122,6 +122,10 @@ def _reasons(quality: Quality, detector: str, limits: Limits) -> Iterator[str]:
     least = dict(limits.least_score).get(detector)
     if least is not None and quality.score < least:
         yield f"hardly a face: {detector}'s score is {quality.score:.2f}, at least {least:g}"
+
+
+def _asks_to_see(limits: Limits) -> bool:
+    return max(limits.least_sharpness, limits.least_contrast) > 0
 
 
 def _eye_distance(aligned: AlignedFace) -> float:
