@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spiralage.runtime import Engine
     from spiralage.store import StoredFile
 
-REINSTALL = "install it again: pip install --force-reinstall spiralage"
+REINSTALL = "install it again, in the folder of its source: pip install --force-reinstall ."
 NOT_FOR_USERS = {"dev", "docs"}
 """Extras that nobody misses who doesn't change the program."""
 
