@@ -16,6 +16,8 @@ from commands import PAGES, ROOT, Command, commands, examples, parse
 from spiralage import weights
 from spiralage.cli import main
 from spiralage.datasets.sources import SOURCES
+from spiralage.faces.dlib_faces import DlibLandmarker
+from spiralage.faces.landmarks import LANDMARKERS
 from spiralage.image_io import save_picture
 from spiralage.occlusion.occluders import OCCLUDERS, Cover
 from spiralage.restoration.restore import RESTORERS
@@ -52,7 +54,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, portrait: Photo) -> Path:
 
 
 @pytest.fixture
-def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def at_home(home: Path, dlib_landmarker: DlibLandmarker, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(LANDMARKERS, "dlib", lambda threads: dlib_landmarker)  # its large file is read once
     monkeypatch.chdir(home)
     monkeypatch.setenv("SPIRALAGE_NETWORKS", str(home / "networks"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))

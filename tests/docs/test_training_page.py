@@ -12,24 +12,30 @@ from commands import ROOT, commands
 from synthetic import drawn_crop, use_tiny_backbones
 
 from spiralage.cli import main
-from spiralage.faces.dlib_faces import DlibDetector
+from spiralage.faces.dlib_faces import DlibDetector, DlibLandmarker
+from spiralage.faces.landmarks import LANDMARKERS
 from spiralage.image_io import save_picture
 from spiralage.types import Photo
 
 PAGE = "docs/training.md"
 SPLITS = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
-QUICKLY = {"train": ["--device", "cpu", "--precision", "32-true", "--threads", "1"], "data": ["--detector", "dlib"]}
+QUICKLY = {"train": ["--device", "cpu", "--precision", "32-true", "--threads", "1"], "data": ["--detector", "dlib"], "estimate": ["--detector", "dlib"]}
 
 
 def test_from_a_folder_of_pictures_to_an_age(
-    tmp_path: Path, portrait: Photo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    portrait: Photo,
+    dlib_landmarker: DlibLandmarker,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setitem(LANDMARKERS, "dlib", lambda threads: dlib_landmarker)  # its large file is read once
     use_tiny_backbones(monkeypatch)
     monkeypatch.setattr(DlibDetector, "SMALLEST_CNN", 10_000)  # no face is drawn: spare the slow search
     monkeypatch.chdir(tmp_path)
     text = (ROOT / PAGE).read_text(encoding="utf-8")
     (recipe,) = re.findall(r"^```toml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    Path("mine.toml").write_text(recipe)
+    Path("mine.toml").write_text(recipe.replace("epochs = 10", "epochs = 2"))
     save_picture(Path("photo.jpg"), portrait.pixels)
     _write_faces(Path("faces"))
     run = []
