@@ -19,7 +19,12 @@ from spiralage.types import Photo
 
 PAGE = "docs/training.md"
 SPLITS = ("train",) * 16 + ("val",) * 4 + ("test",) * 2
-QUICKLY = {"train": ["--device", "cpu", "--precision", "32-true", "--threads", "1"], "data": ["--detector", "dlib"], "estimate": ["--detector", "dlib"]}
+DLIB = ["--detector", "dlib"]
+QUICKLY = {
+    "train": ["--device", "cpu", "--precision", "32-true", "--threads", "1"],
+    "data": DLIB,
+    "estimate": DLIB,
+}
 
 
 def test_from_a_folder_of_pictures_to_an_age(
