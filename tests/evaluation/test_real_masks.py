@@ -108,6 +108,7 @@ def test_what_was_counted_is_summed(tmp_path: Path) -> None:
         "| photos | 4 |  |  |  |",
         "| faces found, of those that can be seen | 3 of 6 (50%) |  |  |  |",
         "| found where no face is | 1 of 4 (25%) |  |  |  |",
+        "says the program | 2 of 2 (100%) | 1 of 1 (100%) | 0 of 0 | 1 of 1 (100%) |",
         "| something in front of the face, found | 2 of 2 (100%) | 1 of 1 (100%) | 0 of 0 | 1 of 1 (100%) |",
         "| its outline right | 1 of 2 (50%) | 1 of 1 (100%) | 0 of 0 | 0 of 1 (0%) |",
         "| something else found, too | 1 of 2 (50%) | 0 of 1 (0%) | 0 of 0 | 1 of 1 (100%) |",

@@ -139,6 +139,8 @@ found; an outline is right where it holds all of it but small parts, and little 
 {titles}
 {ruler}
 """
+HIDDEN = 0.05
+"""More of the crop is hidden than this, and the face doesn't pass for wholly visible."""
 LARGE, TINY = 24.0, 12.0
 """Pixels between the eyes."""
 
@@ -179,6 +181,7 @@ def counted_page(counts: Path) -> str:
 
 
 COUNTED = (
+    "something in front of the face: more than 5 % hidden, says the program",
     "something in front of the face, found",
     "its outline right",
     "something else found, too",
@@ -190,12 +193,14 @@ def count_of(faces: Sequence[CountedFace], what: str) -> str:
     """One of ``COUNTED`` among some faces, "count of how many (part)"."""
     real = [row for row in faces if row.is_face]
     covered, clean = [row for row in real if row.covered], [row for row in real if not row.covered]
-    values = {
-        COUNTED[0]: [row.found for row in covered],
-        COUNTED[1]: [row.outline_right for row in covered],
-        COUNTED[2]: [row.false_find for row in covered],
-        COUNTED[3]: [row.false_find for row in clean],
-    }[what]
+    kinds: dict[str, list[int | None]] = {
+        COUNTED[0]: [int((row.hidden or 0) > HIDDEN) for row in covered],
+        COUNTED[1]: [row.found for row in covered],
+        COUNTED[2]: [row.outline_right for row in covered],
+        COUNTED[3]: [row.false_find for row in covered],
+        COUNTED[4]: [row.false_find for row in clean],
+    }
+    values = kinds[what]
     return _of(sum(value or 0 for value in values), len(values))
 
 
