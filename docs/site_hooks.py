@@ -21,6 +21,16 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)#\s]+)(?P<a
 RUN_TIMES = "<!-- run times -->"
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put pages that the navigation doesn't name into it: those of results/, and those of docs/ under *Using it*."""
+    sections = {title: part for item in config.nav or () for title, part in item.items()}
+    named = set(re.findall(r"[\w/.-]+\.md", repr(config.nav)))
+    for section, folder, pages in (("Results", "results/", "results"), ("Using it", "", "docs")):
+        found = (f"{folder}{path.name}" for path in sorted((ROOT / pages).glob("*.md")))
+        sections[section] += [uri for uri in found if uri not in named]
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages and plots from outside docs/."""
     for pattern in OUTSIDE:

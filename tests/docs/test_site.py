@@ -49,6 +49,15 @@ def test_what_lies_outside_docs_is_there_and_linked(site: Path) -> None:
     assert (site / "results/lopo/lopo-best.png").is_file()
 
 
+def test_every_page_is_in_the_navigation(site: Path) -> None:
+    start = (site / "index.html").read_text(encoding="utf-8")
+    navigation = start[start.index("md-nav--primary") :]
+    pages = [path.stem for path in (ROOT / "docs").glob("*.md") if path.stem != "index"]
+    pages += [f"results/{path.stem}" for path in (ROOT / "results").glob("*.md") if path.stem != "README"]
+    for page in pages:
+        assert f'href="{page}.html"' in navigation, page
+
+
 def test_the_reference_is_made_of_docstrings(site: Path) -> None:
     page = (site / "api.html").read_text(encoding="utf-8")
     for name in ("AgePipeline.estimate_many", "types.AgeEstimate", "errors.PhotoError", "restore.Restorer"):
