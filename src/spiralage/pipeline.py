@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from spiralage.occlusion.find import FindOcclusion, occlusion_finder
 from spiralage.restoration.restore import Restorer, RestorerName, make_restorer, restore
 from spiralage.runtime import BATCH
 from spiralage.threads import use_threads
-from spiralage.types import Box, FaceReport, Occlusion, Photo, PhotoReport
+from spiralage.types import AgeEstimate, Box, FaceReport, Occlusion, Photo, PhotoReport, Restoration
 
 DEFAULT_RESTORER: RestorerName = "spiral"
 MOST_FACES = 1000
@@ -222,6 +223,14 @@ class AgePipeline:
         for one, answer in zip(waiting, answers, strict=True):
             yield PhotoReport(one.name, answer, one.error, one.photo)
 
+    def _ages(self, restorations: Sequence[Restoration], hidden: Sequence[Occlusion]) -> tuple[AgeEstimate, ...]:
+        """What the network says of restored faces; one that is told what was hidden is told it."""
+        crops = np.stack([restoration.pixels for restoration in restorations])
+        if getattr(self._estimator, "told_mask", False):
+            told = cast(AgeEstimator, self._estimator)
+            return told.estimate(crops, np.stack([occlusion.mask for occlusion in hidden]))
+        return self._estimator.estimate(crops)
+
     def read(self, found: Sequence[FoundFace], occlusions: Sequence[Occlusion] | None = None) -> tuple[FaceReport, ...]:
         """The way of found faces: occlusion → restoration → age. Whoever has aligned faces begins here.
 
@@ -236,7 +245,7 @@ class AgePipeline:
             known = None if occlusions is None else occlusions[start : start + FACES_AT_ONCE]
             hidden = [self._find_occlusion(crop) for crop in aligned] if known is None else list(known)
             restorations = restore(self._restorer, aligned, hidden)
-            ages = self._estimator.estimate(np.stack([restoration.pixels for restoration in restorations]))
+            ages = self._ages(restorations, hidden)
             ages = calibrated(getattr(self._estimator, "calibration", None), ages, hidden, restorations)
             faces = [one.face for one in some]
             qualities = [measure(*each, self._limits) for each in zip(faces, aligned, hidden, strict=True)]

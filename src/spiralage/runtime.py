@@ -188,6 +188,9 @@ SIGNATURES: dict[Kind, tuple[dict[str, Port], tuple[str, Port]]] = {
 }
 """What networks of a kind take and give, by name: what a user's network is checked for."""
 
+MAY_TAKE: dict[Kind, dict[str, Port]] = {"age": {"hidden": Port("tensor(uint8)", ("N", 256, 256))}}
+"""What some networks of a kind take besides."""
+
 
 def check_signature(session: Session, kind: Kind, name: str) -> None:
     """Raises ModelFileError, naming what is wrong, where a network doesn't take and give what its kind must."""
@@ -195,6 +198,7 @@ def check_signature(session: Session, kind: Kind, name: str) -> None:
         return
     inputs, (output, gives) = SIGNATURES[kind]
     found = {"takes": session.inputs, "gives": dict([session.first_output])}
+    inputs = inputs | {each: port for each, port in MAY_TAKE.get(kind, {}).items() if each in session.inputs}
     for verb, wanted in (("takes", inputs), ("gives", {output: gives})):
         ports = found[verb]
         if ports.keys() != wanted.keys() or not all(ports[each].fits(port) for each, port in wanted.items()):

@@ -23,6 +23,7 @@ from synthetic import (
 from torch import Tensor, nn
 
 from spiralage import weights
+from spiralage.age.estimate import AgeEstimator
 from spiralage.distribution import expected_age
 from spiralage.errors import CheckpointError, ModelFileError
 from spiralage.export.import_weights import import_weights
@@ -36,10 +37,12 @@ from spiralage.export.onnx import (
     is_mirrored,
     torch_weights,
 )
+from spiralage.faces.find import FoundFace
 from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import AlexNet, CompactNet
 from spiralage.networks.restorers.imagine import CropImaginer, ImagineGenerator
 from spiralage.occlusion.window import edge_window, margin_mask, paper_mask
+from spiralage.pipeline import AgePipeline
 from spiralage.runtime import Session
 from spiralage.store import Kind
 from spiralage.training.checkpoint import load_tensors, save_tensors
@@ -49,7 +52,7 @@ from spiralage.training.run import WEIGHTS, read_record
 from spiralage.training.tasks.age import load_age_network, train_age
 from spiralage.training.tasks.imagine import load_imaginer, train_imagine
 from spiralage.training.tasks.slices import load_slice_gan, train_slices
-from spiralage.types import Pixels
+from spiralage.types import AlignedFace, Box, Face, Occlusion, Pixels
 
 BATCHES = (1, 3)
 
@@ -114,6 +117,32 @@ def test_mirror_images_are_looked_at_inside_the_file() -> None:
     assert is_mirrored(data)
     assert not is_mirrored(age_onnx(plain))
     assert age_weights(data).keys() == age_weights(age_onnx(plain)).keys()
+
+
+@torch.no_grad()
+def test_one_that_is_told_what_is_hidden_is_so_in_onnx(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    plain = lively(age_network(CompactNet((8, 12, 16), (1, 1, 1)), crop=224, pool=7))
+    told = AgeNetwork(plain.views, plain.backbone, plain.head, mirror=True, told_mask=True).eval()
+    torch.nn.init.normal_(next(told.parameters())[:, 3], std=5)
+    path = tmp_path / "told.onnx"
+    path.write_bytes(age_onnx(told))
+    masks = np.zeros((3, 256, 256), np.bool_)
+    masks[:, 128:] = True
+    estimator = AgeEstimator(path, threads=1)
+    assert estimator.told_mask
+    found, nothing = estimator.probabilities(crops(3), masks), estimator.probabilities(crops(3))
+    np.testing.assert_allclose(found, told(torch.from_numpy(crops(3)), torch.from_numpy(masks)).numpy(), atol=1e-4)
+    np.testing.assert_allclose(nothing, told(torch.from_numpy(crops(3))).numpy(), atol=1e-4)
+    assert np.abs(found - nothing).max() > 1e-3
+    with pytest.raises(ValueError, match="masks must have shape"):
+        estimator.estimate(crops(3), masks[:2])
+    hidden = [Occlusion(mask) for mask in masks]
+    faces = [FoundFace(Face(Box(0, 0, 256, 256)), AlignedFace(crop, np.eye(2, 3), ~masks[0])) for crop in crops(3)]
+    pipeline = AgePipeline(network=path, restorer="none", detector="none", min_quality="any", threads=1)
+    black = np.where(masks[..., None], np.uint8(0), crops(3))
+    for report, expected in zip(pipeline.read(faces, hidden), estimator.estimate(black, masks), strict=True):
+        np.testing.assert_allclose(report.age.probabilities, expected.probabilities, atol=1e-5)
 
 
 def test_alexnet_answers_the_same_in_onnx() -> None:

@@ -103,3 +103,30 @@ def test_a_mirrored_network_answers_with_the_mean_over_both() -> None:
     assert (one - other).abs().max() > 1e-6
     torch.testing.assert_close(mirrored(crops), (one + other) / 2)
     torch.testing.assert_close(mirrored(crops.flip(2)), mirrored(crops))
+
+
+@torch.no_grad()
+def test_one_that_is_told_begins_with_the_answers_of_one_that_is_not() -> None:
+    plain, crops = network_of("compact"), torch.randint(0, 256, (3, 256, 256, 3), dtype=torch.uint8)
+    told = AgeNetwork(plain.views, copy.deepcopy(plain.backbone), copy.deepcopy(plain.head), told_mask=True).eval()
+    mask = torch.zeros(3, 256, 256, dtype=torch.uint8)
+    mask[:, 100:] = 1
+    torch.testing.assert_close(told(crops, mask), plain(crops))
+    torch.testing.assert_close(told(crops), plain(crops))
+    told.load_state_dict(network_of("compact", 2).state_dict())  # three channels
+    torch.testing.assert_close(told(crops, mask), network_of("compact", 2)(crops))
+
+
+@torch.no_grad()
+def test_a_mask_is_seen_where_it_is() -> None:
+    plain = network_of("compact")
+    told = AgeNetwork(plain.views, plain.backbone, plain.head, told_mask=True)
+    crops, mask = torch.full((1, 256, 256, 3), 51, dtype=torch.uint8), torch.zeros(1, 256, 256, dtype=torch.bool)
+    mask[:, :128, :64] = True
+    seen = told.seen(crops, mask)
+    side = seen.shape[-1]
+    assert seen.shape == (1, 4, side, side)
+    assert seen[:, :3].allclose(torch.tensor(0.2))
+    assert seen[0, 3, : side // 2, : side // 4].eq(1).all()
+    assert seen[0, 3].mean().item() == pytest.approx(1 / 8)
+    assert told.normalise(seen)[:, 3].equal(seen[:, 3])  # colours alone are normalised

@@ -54,10 +54,14 @@ def is_mirrored(data: bytes) -> bool:
 def age_onnx(network: AgeNetwork) -> bytes:
     """An age network as ONNX: ``crops`` (N, 256, 256, 3) uint8 → ``probabilities`` (N, 101) float32.
 
-    One that answers with the mean over a crop and its mirror image does so inside the file, which says it.
+    One that answers with the mean over a crop and its mirror image does so inside the file, which says it. One that is
+    told what is hidden takes ``hidden`` (N, 256, 256) uint8, 1 = hidden, besides.
     """
     metadata = {MIRROR: "true"} if network.mirror else {}
-    return _to_onnx(network, {"crops": _noise_crops()}, ["probabilities"], metadata=metadata)
+    example = {"crops": _noise_crops()}
+    if network.told_mask:
+        example["hidden"] = _noise_crops()[..., 0] // 128
+    return _to_onnx(network, example, ["probabilities"], metadata=metadata)
 
 
 def _noise_crops() -> Tensor:

@@ -70,8 +70,22 @@ class CentredSquare(nn.Module):
 
     def shrunk(self, masks: Tensor, size: int) -> Tensor:
         """What (256, 256) float is where the square is in use, shrunk: (1, 1, size, size)."""
-        top, left = self.centre
-        return shrink(masks[None, None, top : top + self.crop, left : left + self.crop], size)
+        return self.masks(masks[None], size=size)
+
+    def masks(self, masks: Tensor, *, size: int | None = None, place: Place | None = None) -> Tensor:
+        """What the square shows of masks, shrunk as pictures are.
+
+        Args:
+            masks: (N, 256, 256) bool, uint8 or float, 1 = hidden.
+            size: side of the result, pixels; None = ``side``.
+            place: of the square; None = ``centre``.
+
+        Returns:
+            (N, 1, size, size) float32 in [0, 1]: the hidden part of what each pixel stands for.
+        """
+        top, left = place or self.centre
+        square = masks[:, None, top : top + self.crop, left : left + self.crop]
+        return shrink(square.float(), size or self.side)
 
 
 def shrink(pictures: Tensor, size: int) -> Tensor:

@@ -36,6 +36,17 @@ def make_augmentation(settings: Augmentation) -> nn.Module:
     )
 
 
+def augment_told(augment: nn.Module, pictures: Tensor) -> Tensor:
+    """Pictures and their masks varied together: moved alike, and only the pictures' colours changed.
+
+    Args:
+        augment: see ``make_augmentation``.
+        pictures: (N, 4, S, S) float, RGB in [0, 1] and the hidden part of each pixel.
+    """
+    colours, hidden = augment(pictures[:, :3], pictures[:, 3:], data_keys=["input", "mask"])
+    return torch.cat([colours, hidden], dim=1)
+
+
 def compress_some(crops: Pixels, probability: float) -> Pixels:
     """Put some pictures through JPEG at a random quality, as photos that were saved and saved again.
 

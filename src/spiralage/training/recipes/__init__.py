@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage, Teaching
+from spiralage.training.recipes.age import AgeRecipe, Augmentation, Stage, Teaching, Telling
 from spiralage.training.recipes.age_losses import CrossEntropy, DistributionLearning, MeanVariance
 from spiralage.training.recipes.base import Optimiser, TrainingRecipe
 from spiralage.training.recipes.landmarks import LandmarkRecipe
@@ -33,6 +33,7 @@ __all__ = [
     "SliceWeights",
     "Stage",
     "Teaching",
+    "Telling",
     "TrainingRecipe",
     "load_recipe",
 ]

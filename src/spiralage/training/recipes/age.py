@@ -21,6 +21,7 @@ class AgeNetworkRecipe(Strict):
     pool: int = Field(default=1, ge=1, le=8, description="average-pooling factor before the network")
     dropout: float = Field(default=0.5, ge=0, lt=1)
     mirror: bool = Field(default=False, description="average the answers for a crop and its mirror image, in use alone")
+    told_mask: bool = Field(default=False, description="it is told what is hidden, by a fourth channel")
     width: int = Field(default=64, ge=4, le=64, description="channels of vgg16's or vgg16-bn's first layer")
 
     @property
@@ -71,6 +72,15 @@ class Augmentation(Strict):
     jpeg: float = Field(default=0.0, ge=0, le=1, description="probability of compression, quality 20 to 90")
 
 
+class Telling(Strict):
+    """How a network that is told what is hidden learns it: as it is in use, where a network finds it."""
+
+    missing: float = Field(default=0.1, ge=0, le=1, description="part of the occluders that isn't told of")
+    as_it_looks: float = Field(default=0.1, ge=0, le=1, description="part that is told of, and shows what hides")
+    edge_px: int = Field(default=6, ge=0, le=32, description="the mask's edge is off by so much at most, crop pixels")
+    shift_px: int = Field(default=4, ge=0, le=32, description="the mask is off by so much at most, crop pixels")
+
+
 class Teaching(Strict):
     """A trained age network that teaches: labels' loss + weight · temperature² · KL(its answer ‖ the learner's).
 
@@ -101,6 +111,7 @@ class AgeRecipe(TrainingRecipe):
     stages: tuple[Stage, ...] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
     teaching: Teaching | None = None
+    telling: Telling = Telling()
 
     @property
     def masked(self) -> float:
@@ -152,6 +163,12 @@ class AgeRecipe(TrainingRecipe):
     def _is_taught_throughout(self) -> AgeRecipe:
         if self.teaching is not None and self.pretraining:
             raise ValueError("a taught run has no pretraining; give that a recipe of its own, and start from it")
+        return self
+
+    @model_validator(mode="after")
+    def _is_told_from_a_start(self) -> AgeRecipe:
+        if self.network.told_mask and self.pretrained is not None:
+            raise ValueError("published weights know no mask; train a network on them first, and start from that")
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Crops, Indices
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
 from spiralage.distribution import expected_age
@@ -23,8 +23,9 @@ from spiralage.networks.age import AgeNetwork
 from spiralage.networks.backbones import make_backbone
 from spiralage.networks.heads import make_head
 from spiralage.networks.views import CentredSquare
+from spiralage.occlusion.occluders import OCCLUDERS
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
-from spiralage.training.augment import compress_some, cover_some, make_augmentation
+from spiralage.training.augment import augment_told, compress_some, cover_some, make_augmentation
 from spiralage.training.covers import cover_faces
 from spiralage.training.fabric import Device, Precision, make_fabric
 from spiralage.training.loop import (
@@ -43,9 +44,12 @@ from spiralage.training.pretrained import learned_from, start_published
 from spiralage.training.recipes import AgeRecipe
 from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
 from spiralage.training.teaching import ANSWERS, Teacher, read_answers, teacher_facts, write_answers
+from spiralage.training.telling import blanked, tell_faces, told_for_validation
 
 BATCH = 64
 """Pictures looked at together where nothing is learned."""
+MOST_HIDDEN = 600
+"""Validation faces, at most, that are looked at under occluders."""
 
 
 def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
@@ -53,7 +57,8 @@ def build_age_network(recipe: AgeRecipe) -> AgeNetwork:
     settings = recipe.network
     backbone = make_backbone(settings.backbone, settings.dropout, settings.width)
     head = make_head(recipe.loss.name, backbone.width, **recipe.loss.weights)
-    return AgeNetwork(CentredSquare(crop=settings.crop, pool=settings.pool), backbone, head, mirror=settings.mirror)
+    views = CentredSquare(crop=settings.crop, pool=settings.pool)
+    return AgeNetwork(views, backbone, head, mirror=settings.mirror, told_mask=settings.told_mask)
 
 
 def train_age(
@@ -119,7 +124,6 @@ def train_age(
     teacher = _teacher(recipe, crops, folder, fabric, progress)
     network.train()
     mae = math.nan  # measured at the last step at the latest
-    of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
 
     for step in range(start, steps):
         phase, within = phase_at(phases, step)
@@ -128,11 +132,9 @@ def train_age(
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
         # A generator of its own: a recipe without drawn occluders repeats what it did before there were any.
         rng = np.random.default_rng((recipe.seed, step, fabric.global_rank))
-        covered, has_one = cover_faces(phase.crops.take(chosen), phase.crops.full_landmarks(chosen), recipe.drawn, rng)
-        faces = torch.from_numpy(compress_some(covered, recipe.augmentation.jpeg)).to(fabric.device)
+        show = _told_pictures if recipe.network.told_mask else _pictures
         size = size_at(recipe, within / phase.steps)
-        pictures = augment(network.views(faces, size=size, place=network.views.random_place()))  # (N, 3, size, size)
-        pictures = cover_some(pictures, network.views, of_the_rest, torch.from_numpy(has_one))
+        pictures = show(network, recipe, phase.crops, chosen, size, augment, rng, fabric)  # (N, 3 or 4, size, size)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
         with fabric.autocast():
@@ -157,7 +159,7 @@ def train_age(
             if math.isnan(mae) and len(phase.crops.indices("val")):
                 check_weights(parts, done)  # says which, where it is them
                 raise TrainingError(done, "val_mae is nan")
-            run.log(done, values | {"val_mae": mae})
+            run.log(done, values | {"val_mae": mae} | _hidden_mae(recipe, average.module, phase.crops, fabric))
         network.train()
         stop = run.out_of_time(fabric)
         if done < steps and (run.due_to_save(done / phase.every(1)) or stop):
@@ -170,6 +172,46 @@ def train_age(
     if teacher is not None and fabric.is_global_zero:
         (folder / ANSWERS).unlink(missing_ok=True)
     return True
+
+
+def _pictures(
+    network: AgeNetwork,
+    recipe: AgeRecipe,
+    crops: AnyCrops,
+    chosen: Indices,
+    size: int,
+    augment: nn.Module,
+    rng: np.random.Generator,
+    fabric: Fabric,
+) -> Tensor:
+    """What a network that isn't told what is hidden sees in a step, (N, 3, size, size) in [0, 1]."""
+    of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
+    covered, has_one = cover_faces(crops.take(chosen), crops.full_landmarks(chosen), recipe.drawn, rng)
+    faces = torch.from_numpy(compress_some(covered, recipe.augmentation.jpeg)).to(fabric.device)
+    pictures = augment(network.views(faces, size=size, place=network.views.random_place()))
+    return cover_some(pictures, network.views, of_the_rest, torch.from_numpy(has_one))
+
+
+def _told_pictures(
+    network: AgeNetwork,
+    recipe: AgeRecipe,
+    crops: AnyCrops,
+    chosen: Indices,
+    size: int,
+    augment: nn.Module,
+    rng: np.random.Generator,
+    fabric: Fabric,
+) -> Tensor:
+    """What a network that is told what is hidden sees in a step, (N, 4, size, size) in [0, 1]."""
+    drawn = crops.take(chosen), crops.inside(chosen), crops.full_landmarks(chosen), recipe.occluders
+    told = tell_faces(*drawn, recipe.telling, rng)
+    faces = compress_some(told.faces, recipe.augmentation.jpeg)
+    faces = np.where((told.masks & told.blank[:, None, None])[..., None], np.uint8(0), faces)
+    where: dict[str, Any] = {"size": size, "place": network.views.random_place()}
+    seen = network.seen(
+        torch.from_numpy(faces).to(fabric.device), torch.from_numpy(told.masks).to(fabric.device), **where
+    )
+    return blanked(augment_told(augment, seen), told.blank)
 
 
 def _facts(recipe: AgeRecipe, phases: Sequence[Phase], runs: Path) -> dict[str, Any]:
@@ -199,7 +241,7 @@ def seen_features(network: AgeNetwork, phase: Phase, fabric: Fabric) -> Iterator
     for start in range(0, len(phase.train), phase.batch):
         chosen = phase.train[start : start + phase.batch]
         with fabric.autocast():
-            pictures = network.views(torch.from_numpy(phase.crops.take(chosen)).to(fabric.device))
+            pictures = network.seen(torch.from_numpy(phase.crops.take(chosen)).to(fabric.device))
             features = network.features(pictures).float()
         yield features, torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
 
@@ -262,6 +304,27 @@ def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fa
         total += float(np.abs(estimates - crops.ages[chosen]).sum())
         count += len(chosen)
     return total / count if count else math.nan
+
+
+@torch.no_grad()
+def _hidden_mae(recipe: AgeRecipe, network: nn.Module, crops: AnyCrops, fabric: Fabric) -> dict[str, float]:
+    """Mean absolute error in years of validation faces under the recipe's occluders, of a network that is told."""
+    kinds = [name for name in OCCLUDERS if recipe.occluders.get(name)]
+    indices = crops.indices("val")
+    if not recipe.network.told_mask or not kinds or not len(indices):
+        return {}
+    network.eval()
+    indices = indices[np.linspace(0, len(indices) - 1, min(MOST_HIDDEN, len(indices))).round().astype(np.int64)]
+    total = 0.0
+    for first in range(0, len(indices), BATCH):
+        chosen = indices[first : first + BATCH]
+        faces, masks = told_for_validation(crops, chosen, kinds)
+        with fabric.autocast():
+            answers: Tensor = network(
+                torch.from_numpy(faces).to(fabric.device), torch.from_numpy(masks).to(fabric.device)
+            )
+        total += float(np.abs(expected_age(answers.cpu().numpy()) - crops.ages[chosen]).sum())
+    return {"val_mae_hidden": total / len(indices)}
 
 
 def load_age_network(folder: Path) -> tuple[AgeRecipe, AgeNetwork]:
