@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"networks"},
     {"training"},
     {"evaluation", "export"},
-    {"demo"},
+    {"demo", "web"},
     {"cli"},
     {"__main__"},
     {PACKAGE},

@@ -21,6 +21,7 @@ GROUPS = {
     "estimate": ("estimate",),
     "occluding": ("occlude",),
     "restoring": ("restore",),
+    "serve": ("serve",),
     "about": ("demo", "models"),
     "doctor": ("doctor",),
     "data": ("data",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,12 @@ class PageFile:
 
     def _write(self, html: str) -> None:
         self._file.write(html.encode())
+
+
+def page_html(title: str, photos: Iterable[PhotoReport]) -> str:
+    """The whole page in memory, for who can't or mustn't write a file."""
+    parts: Any = _environment.get_template("page.html.j2", globals={"level": LEVEL}).module
+    return "".join([parts.head(title), *(parts.photo(photo_section(photo)) for photo in photos), parts.foot()])
 
 
 def photo_section(report: PhotoReport) -> Section:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict  # FastAPI asks for this one before Python 3.12
 
 from spiralage.types import FaceReport, PhotoReport, Quality
 
