@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -33,7 +34,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; 
 TOKEN = "0123456789abcdef"
 PATIENCE = 60_000
 """Milliseconds for an answer, on a busy machine."""
-EARS = ("console", "pageerror", "request")
 
 
 def png(name: str, pixels: Pixels) -> FilePayload:
@@ -42,7 +42,8 @@ def png(name: str, pixels: Pixels) -> FilePayload:
     return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
 
 
-PORTRAIT = png("portrait.png", portrait().pixels)
+HEAD = portrait().pixels[40:240, 100:356]
+PORTRAIT = png("portrait.png", HEAD)
 NOT_A_PICTURE: FilePayload = {"name": "notes.png", "mimeType": "image/png", "buffer": b"not a picture"}
 
 
@@ -158,23 +159,21 @@ def read_again(face: Locator) -> None:
 
 def test_a_face_is_boxed_and_its_age_is_told(page: Page, told: dict[str, Any]) -> None:
     face = give(page, PORTRAIT)
-    low, high = told["interval"]
+    age, low, high = (math.floor(years + 0.5) for years in (told["age"], *told["interval"]))  # as browsers round
     how = "" if told["calibrated"] else " (not calibrated)"
-    expect(face.locator(".answer")).to_have_text(
-        f"About {told['age']:.0f}, between {low:.0f} and {high:.0f} in nine of ten cases{how}."
-    )
+    expect(face.locator(".answer")).to_have_text(f"About {age}, between {low} and {high} in nine of ten cases{how}.")
     expect(page.locator("rect.box")).to_have_count(1)
     x, _, width, _ = told["box"]
     assert float(page.locator("rect.box").get_attribute("x") or "") == x
     assert float(page.locator("rect.box").get_attribute("width") or "") == width
     expect(face.locator("rect.bar")).to_have_count(101)
-    expect(page.get_by_role("status")).to_contain_text("portrait.png: 1 face")
+    expect(page.locator("#status")).to_contain_text("portrait.png: 1 face")
 
 
 def test_the_slider_says_what_the_interface_says(page: Page, told: dict[str, Any]) -> None:
     face = give(page, PORTRAIT)
     for year, p in told["p_at_least"].items():
-        page.get_by_label("At least this old?").fill(year)
+        page.get_by_role("slider", name="At least this old?").fill(year)
         assert face.locator("data").get_attribute("value") == f"{p:.4f}"
         expect(face.locator(".at-least")).to_contain_text(f"At least {year}: ")
 
@@ -244,13 +243,13 @@ def test_a_wrong_file_gets_a_sentence_and_others_go_on(page: Page) -> None:
 
 
 def test_two_photos_one_with_two_faces(page: Page) -> None:
-    both = png("two.png", np.concatenate([portrait().pixels] * 2, axis=1))
+    both = png("two.png", np.concatenate([HEAD] * 2, axis=1))
     faces = give(page, both, PORTRAIT)
     expect(faces).to_have_count(3)
     expect(page.get_by_role("region", name="two.png").locator("text.box-number")).to_have_text(["1", "2"])
     page.get_by_role("button", name="Forget all photos").click()
     expect(faces).to_have_count(0)
-    expect(page.get_by_label("At least this old?")).to_be_hidden()
+    expect(page.get_by_role("slider", name="At least this old?")).to_be_hidden()
 
 
 def test_dropped_and_from_the_camera(page: Page) -> None:
@@ -258,14 +257,15 @@ def test_dropped_and_from_the_camera(page: Page) -> None:
         """bytes => {
             const transfer = new DataTransfer();
             transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
-            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+            const drop = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent("drop", drop));
         }""",
         list(png("", np.zeros((64, 64, 3), np.uint8))["buffer"]),
     )
     expect(page.get_by_role("region", name="dropped.png").locator(".note")).to_have_text("No face found.")
     page.get_by_role("button", name="Camera…").click()
     page.get_by_role("button", name="Take the picture").click()
-    expect(page.get_by_role("region", name="camera").locator(".note")).to_have_text("No face found.")
+    expect(page.get_by_role("region", name="camera").locator(".note")).to_have_text("No face found.", timeout=PATIENCE)
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
@@ -320,7 +320,7 @@ def test_a_token_is_asked_for_and_kept_in_memory_only(browser: Browser) -> None:
         with page.expect_file_chooser() as chooser:
             page.get_by_role("button", name="Choose photos…").click()
         chooser.value.set_files(PORTRAIT)
-        field = page.get_by_label("Token")
+        field = page.get_by_label("Token", exact=True)
         field.fill("wrong")
         field.press("Enter")
         expect(page.get_by_role("heading", name="This token was refused")).to_be_visible()

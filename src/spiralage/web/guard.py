@@ -21,8 +21,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-OPEN = ("/healthz", "/readyz")
-"""What answers without a token: it tells nothing but that the service is there."""
+OPEN = ("/", "/healthz", "/readyz")
+"""What answers without a token, as the page's own files do: it tells nothing but that the service is there."""
 
 
 def is_loopback(host: str) -> bool:
@@ -79,7 +79,8 @@ class Guard:
         headers = Headers(scope=scope)
         if self._hosts and host_of(headers.get("host", "")) not in self._hosts:
             return JSONResponse({"error": "this service isn't called so; call it by the address it says"}, 421)
-        if self._token is not None and scope["path"] not in OPEN:
+        free = scope["path"] in OPEN or scope["path"].startswith("/static/")
+        if self._token is not None and not free:
             kind, _, given = headers.get("authorization", "").partition(" ")
             if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
                 message = "a token is needed; send it as Authorization: Bearer TOKEN"

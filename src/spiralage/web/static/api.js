@@ -12,30 +12,30 @@ export async function estimate(file, { occlusion, restorer }) {
   const form = new FormData();
   form.append("photos", file, file.name);
   const query = asked();
-  if (occlusion) query.set("occlusion", occlusion);
-  if (restorer) query.set("restorer", restorer);
+  query.set("occlusion", occlusion);
+  query.set("restorer", restorer);
   return (await (await post("/v1/estimate", query, form)).json()).photos[0];
 }
 
 /** A face's record, read with the mask that was drawn: Blobs of 256×256 PNG, white = hidden. */
 export async function read(crop, mask, { restorer }) {
   const query = asked();
-  if (restorer) query.set("restorer", restorer);
+  query.set("restorer", restorer);
   return (await post("/v1/read", query, faceForm(crop, mask))).json();
 }
 
 /** {restored, turns, restored_by}: the crop filled in, turn by turn, as data URIs. */
 export async function restore(crop, mask, { restorer }) {
   const query = new URLSearchParams({ turns: "true" });
-  if (restorer) query.set("restorer", restorer);
+  query.set("restorer", restorer);
   return (await post("/v1/restore", query, faceForm(crop, mask))).json();
 }
 
 /** The self-contained HTML report of photos, a Blob. */
-export async function report(files) {
+export async function report(files, { occlusion, restorer }) {
   const form = new FormData();
   for (const file of files) form.append("photos", file, file.name);
-  return (await post("/v1/report", new URLSearchParams(), form)).blob();
+  return (await post("/v1/report", new URLSearchParams({ occlusion, restorer }), form)).blob();
 }
 
 function asked() {

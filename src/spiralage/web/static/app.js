@@ -10,8 +10,10 @@ const threshold = byId("threshold");
 let cards = [];
 let queue = Promise.resolve();
 
+const chosen = () => ({ occlusion: byId("occlusion").value, restorer: byId("restorer").value });
+
 function take(files) {
-  const settings = { occlusion: byId("occlusion").value, restorer: byId("restorer").value };
+  const settings = chosen();
   for (const file of files) {
     const card = new PhotoCard(file, settings);
     cards.push(card);
@@ -46,8 +48,8 @@ async function saveReport(event) {
   button.disabled = true;
   say("The report is being written …");
   try {
-    save(await report(cards.map((card) => card.file)), "spiralage-report.html");
-    say("The report is saved. It shows the photos as they were read first, without what you drew.");
+    save(await report(cards.map((card) => card.file), chosen()), "spiralage-report.html");
+    say("The report is saved: all photos read with the settings of now, without what was drawn.");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     say(error.message);

@@ -11,7 +11,7 @@ const STEP = 6; // crop pixels a key press moves the brush
 export function editor(title, onRead) {
   const mask = new MaskModel();
   const board = new Board(mask, title, () => update());
-  const share = make("output", { class: "share" });
+  const share = make("output", { class: "share", "aria-live": "off" });
   const undo = button("Undo", () => act(() => mask.undo()));
   const again = make("button", { type: "button", class: "primary", onclick: async () => {
     again.disabled = true;

@@ -70,7 +70,7 @@ export class FaceCard {
       const { turns, restored, restored_by: by } = await restore(crop, mask, this.settings);
       const all = turns?.length ? turns : [restored];
       const at = newId("turn");
-      const told = make("output", { for: at });
+      const told = make("output", { for: at, "aria-live": "off" });
       const slider = make("input", { id: at, type: "range", min: 1, max: all.length, value: all.length });
       const go = () => {
         picture.src = all[slider.value - 1];
