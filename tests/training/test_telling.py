@@ -12,8 +12,9 @@ from synthetic import FLOAT32, age_recipe, use_tiny_backbones, write_faces
 from spiralage.mean_face import mean_landmarks
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName
 from spiralage.training.augment import augment_told, make_augmentation
+from spiralage.training.fabric import make_fabric
 from spiralage.training.recipes import Augmentation, Telling
-from spiralage.training.tasks.age import load_age_network, train_age
+from spiralage.training.tasks.age import load_age_network, train_age, validation_mae
 from spiralage.training.telling import Told, blanked, disturbed, tell_faces, told_for_validation
 
 EXACT = Telling(missing=0, as_it_looks=0, edge_px=0, shift_px=0)
@@ -115,6 +116,30 @@ def test_it_is_trained_from_one_that_was_not_told(tmp_path: Path, monkeypatch: p
     told = load_age_network(tmp_path / "told")[1]
     with torch.no_grad():
         assert (told(pictures, mask) - told(pictures)).abs().max() > 1e-6  # its fourth channel has learned
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_in_validation_it_is_told_what_it_is_told_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, masked: bool
+) -> None:
+    class Spy(torch.nn.Module):
+        told_mask = True
+
+        def forward(self, pictures: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+            asked.append((pictures, masks))
+            return torch.full((len(pictures), 101), 1 / 101)
+
+    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+    crops = write_faces(tmp_path / "crops")
+    inside = np.ones((4, 256, 256), np.bool_)
+    inside[:, :, 250:] = False
+    monkeypatch.setattr(type(crops), "inside", lambda _, indices: inside[: len(indices)])
+    validation_mae(Spy(), crops, "val", make_fabric("cpu", 1, "32-true"), masked=masked)
+    ((pictures, masks),) = asked
+    paper = OCCLUDERS["paper"](mean_landmarks(), np.random.default_rng(0)).mask
+    assert np.array_equal(masks.numpy(), ~inside | (paper & masked))
+    assert (pictures[masks] == 0).all()
+    assert (pictures[~masks].numpy() == crops.take(crops.indices("val"))[~masks.numpy()]).all()
 
 
 def test_published_weights_are_no_start() -> None:

@@ -289,7 +289,10 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
 
 @torch.no_grad()
 def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fabric, *, masked: bool = False) -> float:
-    """Mean absolute error of a split in years, under the paper's mask or not; NaN if the split is empty."""
+    """Mean absolute error of a split in years, under the paper's mask or not; NaN if the split is empty.
+
+    As in use, a network that is told what is hidden is told what lies beyond the photo, and sees 0 there.
+    """
     network.eval()
     total, count = 0.0, 0
     indices = crops.indices(split)
@@ -298,8 +301,13 @@ def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fa
         faces = crops.take(chosen)
         if masked:
             faces[:, margin_mask(PAPER_WINDOW)] = 0
+        told = []
+        if getattr(network, "told_mask", False):
+            hidden = ~crops.inside(chosen) | (margin_mask(PAPER_WINDOW) & masked)
+            faces = np.where(hidden[..., None], np.uint8(0), faces)
+            told = [torch.from_numpy(hidden).to(fabric.device)]
         with fabric.autocast():
-            probabilities: Tensor = network(torch.from_numpy(faces).to(fabric.device))
+            probabilities: Tensor = network(torch.from_numpy(faces).to(fabric.device), *told)
         estimates = expected_age(probabilities.cpu().numpy())
         total += float(np.abs(estimates - crops.ages[chosen]).sum())
         count += len(chosen)
