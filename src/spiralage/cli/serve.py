@@ -37,7 +37,7 @@ def serve(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="until a request is given up")] = 120,
     threads: Threads = None,
 ) -> None:
-    """Read ages over HTTP: POST photos to /v1/estimate; /docs says the rest. Photos stay in memory."""
+    """A page that reads ages, and the same over HTTP: /docs says how. Photos stay in memory."""
     try:
         import uvicorn
 
@@ -59,7 +59,7 @@ def serve(
         token=token,
         make_pipeline=lambda hides, fills: AgePipeline(occlusion=hides, restorer=fills, threads=threads),
     )
-    say(f"http://{host}:{port}/docs")
+    say(f"http://{host}:{port}")
     uvicorn.run(
         app,
         host=host,

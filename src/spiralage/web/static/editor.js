@@ -59,7 +59,7 @@ export function editor(title, onRead) {
     await mask.load(images.mask);
     update();
   };
-  const figure = make("figure", { class: "step" }, board.element, make("figcaption", {}, "Aligned. Hatched: what is hidden, ", share));
+  const figure = make("figure", { class: "step" }, board.element, make("figcaption", {}, "Aligned. Hidden, hatched: ", share));
   return { element: figure, tools, mask, show };
 }
 

@@ -92,8 +92,9 @@ export class FaceCard {
       const { crop, mask: drawn } = await this.pictures(mask.hidden);
       const record = await read(crop, drawn, this.settings);
       // Where the face is in the photo is known from the first reading alone.
-      const { box, turn, score, detector, landmarks } = this.record;
-      this.record = { ...record, box, turn, score, detector, landmarks };
+      const { box, turn, score, detector, landmarks, quality } = this.record;
+      const seen = quality && { ...record.quality, eye_distance: quality.eye_distance, yaw: quality.yaw };
+      this.record = { ...record, box, turn, score, detector, landmarks, quality: seen };
       this.show();
       say(`${this.title}: ${sentence(this.record)}`);
     });

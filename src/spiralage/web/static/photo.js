@@ -17,9 +17,11 @@ export class PhotoCard {
     this.note = make("p", { class: "note" }, "Waiting to be read …");
     this.picture = make("img", { alt: file.name, src: this.address });
     this.boxes = svg("svg", { class: "boxes", "aria-hidden": "true" });
-    const unseen = make("p", { class: "small" }, "This browser can’t show a picture of this kind; the faces are below.");
     this.frame = make("div", { class: "photo-frame" }, this.picture, this.boxes);
-    this.picture.addEventListener("error", () => this.frame.replaceWith(this.record?.error ? "" : unseen));
+    this.picture.addEventListener("error", () => {
+      this.frame.className = "small";
+      this.frame.replaceChildren("This browser can’t show a picture of this kind.");
+    });
     this.picture.addEventListener("load", () => this.drawBoxes());
     this.cards = make("div", { class: "faces" });
     this.element = make("section", { class: "panel photo", "aria-labelledby": heading, "aria-busy": "true" },
@@ -61,8 +63,8 @@ export class PhotoCard {
     this.boxes.replaceChildren(...this.record.faces.flatMap(({ box: [x, y, w, h] }, i) => [
       svg("rect", { class: "box-under", x, y, width: w, height: h, "stroke-width": 1.1 * unit }),
       svg("rect", { class: "box", x, y, width: w, height: h, "stroke-width": 0.6 * unit }),
-      svg("circle", { class: "box-dot", cx: x, cy: y, r: 3 * unit }),
-      svg("text", { class: "box-number", x, y: y + 1.35 * unit, "font-size": 3.8 * unit, "text-anchor": "middle" }, `${i + 1}`),
+      svg("circle", { class: "box-dot", cx: x, cy: y, r: 3.6 * unit }),
+      svg("text", { class: "box-number", x, y: y + 1.7 * unit, "font-size": 4.8 * unit, "text-anchor": "middle" }, `${i + 1}`),
     ]));
   }
 
