@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,train,fast,web,docs,dev]'
+	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,train,fast,web,docs,dev,parquet]'
 	$(DEV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps face-alignment==1.5.0
 	touch $@
 

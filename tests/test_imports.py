@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
     {"workers"},
     {"pipeline"},
     {"datasets", "report"},
+    {"batch"},
     {"networks"},
     {"training"},
     {"evaluation", "export"},

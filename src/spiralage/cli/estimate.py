@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from spiralage.age.estimate import DEFAULT_NETWORK
 from spiralage.age.quality import QualityName
-from spiralage.cli.console import is_terminal, progress_bar, write_out
+from spiralage.cli.console import is_terminal, note, progress_bar, write_out
 from spiralage.cli.one_photo import Detector, Overwrite, RestorerOption, YuNet
 from spiralage.cli.options import Threads, not_too_many
 from spiralage.cli.outlets import Outlets
@@ -22,12 +25,15 @@ from spiralage.files import check_outputs
 from spiralage.image_io import STDIN, list_pictures
 from spiralage.occlusion.find import FINDERS
 from spiralage.pipeline import DEFAULT_RESTORER, AgePipeline
+from spiralage.report.records import JsonList
 from spiralage.restoration.restore import LOADERS
 from spiralage.store import files_of
 from spiralage.threads import available_cores
 from spiralage.types import Box
+from spiralage.version import __version__
 
 if TYPE_CHECKING:
+    from spiralage.batch.job import Job
     from spiralage.report.sinks import Sink
 
 
@@ -42,6 +48,8 @@ Workers = Annotated[
         help=f"processes that read photos, one thread each; one a core for over {MANY_PHOTOS} photos, unless --threads",
     ),
 ]
+Settings: TypeAlias = dict[str, Any]
+"""Arguments of ``AgePipeline``."""
 BoxOption = Annotated[str | None, typer.Option(help="x,y,w,h of the one face, in photo pixels")]
 
 _TOLD = ("auto", "network", "frame")
@@ -84,12 +92,21 @@ def estimate(
     threads: Threads = None,
     workers: Workers = None,
     overwrite: Overwrite = False,
+    out: Annotated[
+        Path | None, typer.Option(help="write a table of many photos (.parquet, .csv, .jsonl) that a kill can't spoil")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an --out that was killed")] = False,
+    sample: Annotated[int | None, typer.Option(min=1, help="read so many photos, the same ones every time")] = None,
+    save_crops: Annotated[Path | None, typer.Option(help="write every aligned face into DIR as PNG")] = None,
 ) -> None:
     """The age of every face in photos and folders.
 
     Every result is written as it comes; Ctrl-C ends with what is done.
     """
-    listed = list(list_pictures(paths))
+    if resume and (out is None or csv is not None or report is not None):
+        raise OptionError("--resume goes on with an --out alone; --csv and --report are of one run")
+    found = list(list_pictures(paths))
+    listed = found if sample is None else _sampled(found, sample)
     given = None if box is None else _parse_box(box)
     if given is not None and len(listed) != 1:
         raise OptionError(f"--box says where the face is in one photo, but {len(listed)} were given")
@@ -103,28 +120,87 @@ def estimate(
         *files_of(network, "age"),
         *files_of(occlusion, "occlusion"),
     ]
-    check_outputs(filter(None, (csv, page)), inputs, overwrite=overwrite)
-    pipeline = AgePipeline(
-        detector=detector,
-        box=given,
-        landmarks=landmarks,
-        occlusion=occlusion,
-        restorer=restorer,
-        network=network,
-        min_quality=min_quality,
-        threads=threads,
-        yunet=yunet,
-    )
-    sinks = _sinks(csv, page, as_json=as_json, at_least=sorted(set(at_least or [])))
-    bar = len(listed) > 1 and not (as_json and is_terminal(sys.stdout))
+    check_outputs(filter(None, (csv, page, out)), inputs, overwrite=overwrite)
+    if out is not None and resume and _is_complete(out):
+        note(f"{out}: all is done; leave --resume out to begin anew")
+        return
+    ages = sorted(set(at_least or []))
+    settings: Settings = {
+        "detector": detector,
+        "box": given,
+        "landmarks": landmarks,
+        "occlusion": occlusion,
+        "restorer": restorer,
+        "network": network,
+        "min_quality": min_quality,
+        "yunet": yunet,
+    }
+    with ExitStack() as stack:
+        job = None
+        sinks = _sinks(csv, page, as_json=as_json, table=out is None, at_least=ages)
+        if save_crops is not None:
+            from spiralage.batch.crops import CropsFolder
+
+            sinks.insert(0, CropsFolder(save_crops, (path for path in found if isinstance(path, Path))))
+        if out is not None:
+            from spiralage.batch.job import Job
+
+            known = {name: None if value is None else str(value) for name, value in settings.items()}
+            known |= {"sample": str(sample), "version": __version__}
+            job = stack.enter_context(Job(out, known, ages, resume=resume))
+            sinks.append(job)  # after the crops: a photo whose rows are there has them
+            listed = _once(listed)
+        pipeline = AgePipeline(**settings, threads=threads)
+        exit_code = _read(pipeline, listed, sinks, job, keep_photos=page is not None, asked=(workers, threads))
+    if exit_code:
+        raise typer.Exit(exit_code)
+
+
+def _read(
+    pipeline: AgePipeline,
+    listed: Sequence[Path | FolderError],
+    sinks: Sequence[Sink],
+    job: Job | None,
+    *,
+    keep_photos: bool,
+    asked: tuple[int | None, int | None],
+) -> int:
+    """Read the photos that aren't done yet; the exit code."""
+    to_do = listed if job is None else [photo for photo in listed if _name(photo) not in job.done]
+    before, start = len(listed) - len(to_do), time.monotonic()
+    bar = len(listed) > 1 and not (any(isinstance(sink, JsonList) for sink in sinks) and is_terminal(sys.stdout))
     with Outlets(sinks) as outlets, progress_bar("photos", shown=bar) as update:
-        count = _workers(workers, threads, listed)
-        reports = pipeline.estimate_each(listed, keep_photos=page is not None, workers=count)
+        update(before, len(listed))
+        reports = pipeline.estimate_each(to_do, keep_photos=keep_photos, workers=_workers(*asked, to_do))
         for done, photo in enumerate(reports, 1):
             outlets.add(photo)
-            update(done, len(listed))
-    if outlets.exit_code:
-        raise typer.Exit(outlets.exit_code)
+            update(before + done, len(listed), f"{done / (time.monotonic() - start):.1f} a second")
+    if job is None or outlets.exit_code not in (0, 1):
+        return outlets.exit_code
+    errors = job.finish(len(listed))
+    return outlets.exit_code or int(bool(errors))
+
+
+def _is_complete(out: Path) -> bool:
+    from spiralage.batch.job import is_complete
+
+    return is_complete(out)
+
+
+def _name(photo: Path | FolderError) -> str:
+    """What a photo's report will call it."""
+    return str(photo.path if isinstance(photo, FolderError) else photo)
+
+
+def _once(listed: Sequence[Path | FolderError]) -> list[Path | FolderError]:
+    """Each photo once: in a table that can be gone on with, its path is what tells it from others."""
+    return list({_name(photo): photo for photo in listed}.values())
+
+
+def _sampled(found: Sequence[Path | FolderError], size: int) -> list[Path | FolderError]:
+    """So many of them, in their order; the same ones every time."""
+    chosen = random.Random(0).sample(range(len(found)), min(size, len(found)))
+    return [found[index] for index in sorted(chosen)]
 
 
 def _workers(asked: int | None, threads: int | None, listed: Sequence[Path | FolderError]) -> int:
@@ -137,7 +213,7 @@ def _workers(asked: int | None, threads: int | None, listed: Sequence[Path | Fol
     return 1 if limited or len(listed) <= MANY_PHOTOS else available_cores()
 
 
-def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, at_least: Sequence[int]) -> list[Sink]:
+def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, table: bool, at_least: Sequence[int]) -> list[Sink]:
     """Where results go: files first, so that nothing on the terminal's side can keep them from it."""
     sinks: list[Sink] = []
     if csv is not None:
@@ -149,10 +225,8 @@ def _sinks(csv: Path | None, page: Path | None, *, as_json: bool, at_least: Sequ
 
         sinks.append(PageFile(page, "spiralage"))
     if as_json:
-        from spiralage.report.records import JsonList
-
         sinks.append(JsonList(write_out, at_least))
-    else:
+    elif table:
         from spiralage.report.table import TerminalTable
 
         sinks.append(TerminalTable(write_out, at_least))

@@ -482,6 +482,27 @@ class SpeedRow(Row):
     hardware: str
 
 
+class FolderSpeedRow(Row):
+    """A row of ``results/folders.csv``: a run of ``spiralage estimate --out``, start and all.
+
+    Args:
+        workers: processes, one thread each.
+        photos: how many were read, one face each.
+        seconds: by the clock.
+        largest_process_mb: the most memory that a process had until then, in MiB.
+        load: the machine's load average over the last minute, when the run began.
+    """
+
+    workers: int
+    photos: int
+    seconds: float
+    photos_a_second: float
+    largest_process_mb: float
+    load: float
+    commit: str
+    hardware: str
+
+
 class PhotoSpeedRow(Row):
     """A row of ``results/speed-photos.csv``.
 
