@@ -56,8 +56,9 @@ def killed(arguments: list[str], seconds: float) -> bool:
 
 if __name__ == "__main__":
     os.chdir(sys.argv[1])
-    estimate.AgePipeline = FakePipeline  # type: ignore[misc, assignment]
-    estimate.list_pictures = lambda paths: iter([Path(f"{n:03}.jpg") for n in range(PHOTOS)])  # type: ignore[assignment]
+    command_file: Any = estimate
+    command_file.AgePipeline = FakePipeline
+    command_file.list_pictures = lambda paths: iter([Path(f"{n:03}.jpg") for n in range(PHOTOS)])
     job.PHOTOS_A_PART = 4
     command = ["estimate", "photos", "--workers", "1", "--out"]
     rng = random.Random(int(sys.argv[2]))
