@@ -1,11 +1,11 @@
-# make demo · make test · make lint · make docs · make bench · make mutants
+# make demo · make test · make lint · make docs · make bench · make load · make mutants
 # Two environments, so that the demo shows what a user installs: .venv has no PyTorch, .venv-dev has all.
 
 PYTHON ?= python3
 VENV   ?= .venv
 DEV    ?= .venv-dev
 
-.PHONY: demo test lint docs bench mutants clean
+.PHONY: demo test lint docs bench load mutants clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/spiralage demo --output demo
@@ -23,6 +23,9 @@ lint: $(DEV)/.installed
 
 docs: $(DEV)/.installed
 	$(DEV)/bin/mkdocs build --strict --site-dir site
+
+load: $(DEV)/.installed
+	$(DEV)/bin/python benchmarks/serve.py
 
 bench: $(DEV)/.installed
 	$(DEV)/bin/python benchmarks/spiral.py

@@ -234,6 +234,23 @@ def test_a_body_without_a_length_is_bounded_too() -> None:
     assert slow.batches == []
 
 
+def test_a_body_that_never_ends_is_given_up_and_no_more_are_held_than_may_wait() -> None:
+    app, slow = ready_app(seconds=0.3, waiting=2)
+    held: set[int] = set()
+
+    async def drip(number: int) -> Any:
+        for _ in range(40):
+            held.add(number)
+            yield b"x"
+            await asyncio.sleep(0.05)
+
+    answers = ask(app, *[ESTIMATE | {"content": drip(number)} for number in range(5)])
+    assert sorted(answer.status_code for answer in answers) == [503] * 3 + [504] * 2
+    assert len(held) == 2
+    assert slow.batches == []
+    assert ask(app, ESTIMATE | {"content": b"good"})[0].status_code == 200  # there is room again
+
+
 def test_a_large_form_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_file(*_: Any, **__: Any) -> Any:
         raise AssertionError("a photo was written to a disk")

@@ -39,7 +39,7 @@ from spiralage.web.answers import (
     face_answer,
     photos_answer,
 )
-from spiralage.web.bodies import read_parts, read_photos
+from spiralage.web.bodies import Door, read_parts, read_photos
 from spiralage.web.guard import Guard
 from spiralage.web.limits import Limits
 from spiralage.web.work import BusyError, MakePipeline, Workshop
@@ -99,6 +99,7 @@ def make_app(
     limits = limits or Limits()
     workshop = Workshop(make_pipeline or (lambda hides, fills: AgePipeline(occlusion=hides, restorer=fills)), limits)
     measures = Measures(workshop)
+    door = Door(limits)
     ready = workshop.warm()
 
     @asynccontextmanager
@@ -160,7 +161,7 @@ def make_app(
         """The age of every face in photos."""
         if not all(0 <= age <= 100 for age in at_least):
             raise HTTPException(422, "at_least: ages from 0 to 100 years")
-        photos = await read_photos(request, limits)
+        photos = await door.admit(lambda: read_photos(request, limits))
         reports: list[PhotoReport] = await _wait(workshop.read(photos, (occlusion, restorer)), limits)
         measures.faces.inc(sum(len(report.faces) for report in reports))
         return await asyncio.to_thread(photos_answer, reports, at_least, include, limits.pictured)
@@ -173,7 +174,7 @@ def make_app(
         restorer: Fills = "spiral",
     ) -> FaceAnswer:
         """The age of an aligned face, 256×256 pixels, of which you say what is hidden: a mask, white = hidden."""
-        crop, mask = await _face_of(request, limits)
+        crop, mask = await door.admit(lambda: _face_of(request, limits))
 
         def work(pipeline: AgePipeline) -> FaceAnswer:
             face = FoundFace(Face(Box(0, 0, CROP_SIZE, CROP_SIZE), detector="given"), _aligned(crop))
@@ -185,7 +186,7 @@ def make_app(
     @app.post("/v1/restore", openapi_extra=_form("crop", "mask"))
     async def restored(request: Request, turns: bool = False, restorer: Fills = "spiral") -> Restored:
         """An aligned face with its hidden part filled in, and, if asked for, the turns of the spiral."""
-        crop, mask = await _face_of(request, limits)
+        crop, mask = await door.admit(lambda: _face_of(request, limits))
 
         def work(_: AgePipeline) -> Restored:
             fills = make_restorer(restorer)
@@ -203,7 +204,7 @@ def make_app(
     @app.post("/v1/report", openapi_extra=_form("photos", raw=True), response_class=HTMLResponse)
     async def report(request: Request, occlusion: Finds = "auto", restorer: Fills = "spiral") -> HTMLResponse:
         """The report of photos: one page that needs nothing from elsewhere."""
-        photos = await read_photos(request, limits)
+        photos = await door.admit(lambda: read_photos(request, limits))
 
         def work(pipeline: AgePipeline) -> str:
             reports = pipeline.estimate_many(photos, keep_photos=True)

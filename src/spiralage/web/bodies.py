@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from spiralage.web.limits import MEGABYTE, Limits
+from spiralage.web.work import BusyError
+
+T = TypeVar("T")
+
+
+class Door:
+    """Lets as many bodies in at once as requests may wait, each for as long as a request may take.
+
+    Without it, many large bodies would be held before the queue is asked, and one that never ends would keep its place.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._free = limits.waiting
+        self._seconds = limits.seconds
+
+    async def admit(self, body: Callable[[], Awaitable[T]]) -> T:
+        """What ``body`` reads; raises BusyError before it is called, or TimeoutError."""
+        if self._free == 0:
+            raise BusyError
+        self._free -= 1
+        try:
+            return await asyncio.wait_for(body(), self._seconds)
+        finally:
+            self._free += 1
 
 
 class _InMemory(MultiPartParser):
