@@ -186,7 +186,7 @@ def test_nan_is_never_an_age(tmp_path: Path, portrait: Photo) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(age_model(age=30, nan_below=20))
     black = Photo(np.zeros((64, 64, 3), np.uint8), "black")
-    pipeline = AgePipeline(detector="none", network=path)
+    pipeline = AgePipeline(detector="none", network=path, occlusion="frame")
     with pytest.raises(NetworkError, match="NaN or infinity"):
         pipeline.estimate(black)
     reports = list(pipeline.estimate_many([portrait, black, portrait]))
