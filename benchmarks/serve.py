@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import numpy as np
@@ -64,23 +64,30 @@ def photo() -> bytes:
     return held.getvalue()
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[str, psutil.Process]]:
     """``spiralage serve`` in a process of its own, ready: its address, and it."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "spiralage", "serve", "--port", str(port), *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(address, process)
+            wait_until_ready(address, process)
             yield address, psutil.Process(process.pid)
         finally:
             process.terminate()
 
 
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(address: str, process: subprocess.Popen[Any]) -> None:
+    """Return when the service can take requests; raises SystemExit where it ends before, or takes too long."""
     for _ in range(600):
         if process.poll() is not None:
             break

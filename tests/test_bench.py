@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from benches import bench_named
 from spiral_runs import train_spiral
 from synthetic import drawn_crop
 
@@ -19,14 +18,11 @@ from spiralage.evaluation.results import SpeedRow, read_rows
 from spiralage.occlusion.window import PAPER_WINDOW, margin_mask
 from spiralage.types import Mask, Pixels
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))  # where the processes that measure memory find it, too
-    yield importlib.import_module("spiral")
-    sys.path.remove(str(FOLDER))
+    with bench_named("spiral") as module:  # where the processes that measure memory find it, too
+        yield module
 
 
 @pytest.fixture(scope="module")

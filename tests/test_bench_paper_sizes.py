@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from benches import bench_named
 
 from spiralage.evaluation.results import PaperSpeedRow
 
@@ -18,9 +17,8 @@ FOLDER = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER / "benchmarks"))
-    yield importlib.import_module("paper_sizes")
-    sys.path.remove(str(FOLDER / "benchmarks"))
+    with bench_named("paper_sizes") as module:
+        yield module
 
 
 def test_its_networks_have_the_papers_sizes_and_vgg19s_eyes(bench: ModuleType) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from benches import bench_named
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))
-    yield importlib.import_module("serve")
-    sys.path.remove(str(FOLDER))
+    with bench_named("serve") as module:
+        yield module
 
 
 def test_at_the_limit_nothing_fails_and_past_it_some_come_back(bench: ModuleType) -> None:

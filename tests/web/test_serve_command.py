@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
+from benches import bench_named
 
 from spiralage.cli import main
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+@pytest.fixture(scope="module")
+def bench() -> Iterator[ModuleType]:
+    with bench_named("serve") as module:
+        yield module
 
 
-def test_it_starts_answers_and_ends_gently(tmp_path: Path) -> None:
-    port = free_port()
+def test_it_starts_answers_and_ends_gently(bench: ModuleType, tmp_path: Path) -> None:
+    port = bench.free_port()
     command = [sys.executable, "-m", "spiralage", "serve", "--port", str(port), "--threads", "1"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path
     ) as process:
         try:
-            _wait_until_ready(port, process)
+            bench.wait_until_ready(f"http://127.0.0.1:{port}", process)
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
                 answer = client.post("/v1/estimate", files=[("photos", ("secret.jpg", b"no picture"))])
                 assert answer.status_code == 200
@@ -43,19 +43,6 @@ def test_it_starts_answers_and_ends_gently(tmp_path: Path) -> None:
     assert "secret" not in said
     assert process.returncode in (0, -signal.SIGTERM)
     assert list(tmp_path.iterdir()) == []
-
-
-def _wait_until_ready(port: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        assert process.poll() is None
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError("not ready after 90 s")
 
 
 def test_other_machines_want_a_token(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -305,7 +305,7 @@ def test_a_token_is_asked_for() -> None:
 
 def test_every_answer_keeps_a_browser_from_harm() -> None:
     app, _ = ready_app()
-    for path in ("/", "/docs", "/docs.css", "/openapi.json", "/nowhere"):
+    for path in ("/", "/docs", "/static/docs.css", "/openapi.json", "/nowhere"):
         headers = get(app, path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]

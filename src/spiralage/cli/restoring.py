@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -29,10 +29,10 @@ from spiralage.occlusion.find import FindOcclusion, occlusion_finder
 from spiralage.occlusion.occluders import OCCLUDERS, hidden_by, occluder_named
 from spiralage.occlusion.window import Window, margin_mask
 from spiralage.pipeline import DEFAULT_RESTORER
-from spiralage.restoration.restore import LOADERS, Restorer, make_restorer
+from spiralage.restoration.restore import LOADERS, Restorer, TurnByTurn, make_restorer
 from spiralage.restoration.restore import restore as restore_faces
 from spiralage.store import files_of
-from spiralage.types import CROP_SIZE, AlignedFace, Mask, Occlusion, Photo, Pixels
+from spiralage.types import CROP_SIZE, AlignedFace, Occlusion, Photo, Pixels
 
 GAP = 8
 """White pixels between two pictures of a strip."""
@@ -41,23 +41,6 @@ GAP = 8
 def register(app: typer.Typer) -> None:
     """Add this command to the program."""
     app.command()(restore)
-
-
-@runtime_checkable
-class TurnByTurn(Protocol):
-    """A restorer that paints in turns and can show what each of them adds."""
-
-    def turns(self, crop: Pixels, mask: Mask) -> list[Pixels]:
-        """The picture after each turn.
-
-        Args:
-            crop: (256, 256, 3) uint8 RGB, 0 where hidden.
-            mask: (256, 256) bool, True = hidden.
-
-        Returns:
-            (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
-        """
-        ...
 
 
 def restore(

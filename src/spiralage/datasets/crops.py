@@ -228,6 +228,17 @@ class Crops:
 _read_row = TypeAdapter(Row).validate_python
 
 
+def spread(indices: Indices, most: int | None) -> Indices:
+    """At most so many of them, evenly spread from the first to the last.
+
+    >>> spread(np.arange(10), 4).tolist()
+    [0, 3, 6, 9]
+    """
+    if most is None or most >= len(indices):
+        return indices
+    return indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)]
+
+
 def _row(record: dict[str, str]) -> Row:
     values = {name: record[name] or None for name in record if name != "found_by"}
     try:

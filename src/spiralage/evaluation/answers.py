@@ -9,12 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from spiralage.age.calibrate import covers
-from spiralage.datasets.crops import FALLBACK, Crops, Indices
+from spiralage.datasets.crops import FALLBACK, Crops, Indices, spread
 from spiralage.datasets.manifest import Row, Split
 from spiralage.datasets.shards import unpack_landmarks
 from spiralage.distribution import AGES, central_interval, expected_age, p_at_least
 from spiralage.errors import DatasetError
-from spiralage.evaluation.protocols.restoration import spread
 from spiralage.faces.find import FoundFace
 from spiralage.occlusion.mean_shape import full_points
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName

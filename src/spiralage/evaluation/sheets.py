@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spiralage.datasets.crops import Indices
-from spiralage.evaluation.protocols.restoration import Faces, spread
+from spiralage.datasets.crops import Indices, spread
+from spiralage.evaluation.protocols.restoration import Faces
 from spiralage.image_io.writing import save_picture
 from spiralage.occlusion.occluders import OCCLUDERS, Cover, OccluderName
 from spiralage.restoration.restore import Restorer, fill_hidden

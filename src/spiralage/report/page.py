@@ -70,10 +70,9 @@ class PageFile:
     """
 
     def __init__(self, path: Path, title: str) -> None:
-        parts: Any = _environment.get_template("page.html.j2", globals={"level": LEVEL}).module
-        self._parts = parts  # the template's macros
+        self._parts = _parts()
         self._file = GrowingFile(path)
-        self._write(parts.head(title))
+        self._write(self._parts.head(title))
 
     def add(self, photo: PhotoReport) -> None:
         """Write the photo's section."""
@@ -92,9 +91,14 @@ class PageFile:
         self._file.write(html.encode())
 
 
+def _parts() -> Any:
+    """The template's macros."""
+    return _environment.get_template("page.html.j2", globals={"level": LEVEL}).module
+
+
 def page_html(title: str, photos: Iterable[PhotoReport]) -> str:
     """The whole page in memory, for who can't or mustn't write a file."""
-    parts: Any = _environment.get_template("page.html.j2", globals={"level": LEVEL}).module
+    parts = _parts()
     return "".join([parts.head(title), *(parts.photo(photo_section(photo)) for photo in photos), parts.foot()])
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -52,6 +52,23 @@ class Restorer(Protocol):
 
         Returns:
             (N, 256, 256, 3) uint8 RGB; only its hidden pixels are used.
+        """
+        ...
+
+
+@runtime_checkable
+class TurnByTurn(Protocol):
+    """A restorer that paints in turns and can show what each of them adds."""
+
+    def turns(self, crop: Pixels, mask: Mask) -> list[Pixels]:
+        """The picture after each turn.
+
+        Args:
+            crop: (256, 256, 3) uint8 RGB, 0 where hidden.
+            mask: (256, 256) bool, True = hidden.
+
+        Returns:
+            (256, 256, 3) uint8 RGB each; 0 where nothing is painted yet.
         """
         ...
 

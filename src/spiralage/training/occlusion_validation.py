@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spiralage.datasets.crops import Indices
+from spiralage.datasets.crops import Indices, spread
 from spiralage.datasets.hidden_labels import known_pixels, set_names
 from spiralage.datasets.joined import AnyCrops
 from spiralage.occlusion.occluders import OCCLUDERS
@@ -60,7 +60,7 @@ def validation_of(crops: AnyCrops, recipe: OcclusionRecipe) -> Validation:
     indices = crops.indices("val")
     is_outlined = set_names(crops)[indices] == "maskedface"
     others = indices[~is_outlined]
-    others = others[np.linspace(0, len(others) - 1, min(MOST, len(others))).round().astype(np.int64)]
+    others = spread(others, MOST)
     names = [name for name in OCCLUDERS if recipe.occluders.get(name)]
     clean = clean_examples(crops, others)
     points = crops.full_landmarks(others) if len(others) else np.empty((0, 68, 2))

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -27,7 +26,7 @@ from spiralage.image_io import load_photo
 from spiralage.occlusion.find import OcclusionName
 from spiralage.pipeline import AgePipeline
 from spiralage.report.page import page_html
-from spiralage.restoration.restore import RestorerName, make_restorer, restore
+from spiralage.restoration.restore import RestorerName, TurnByTurn, make_restorer, restore
 from spiralage.types import CROP_SIZE, AlignedFace, Box, Face, Mask, Occlusion, Photo, PhotoReport, Pixels
 from spiralage.version import __version__
 from spiralage.web.answers import (
@@ -45,6 +44,7 @@ from spiralage.web.limits import Limits
 from spiralage.web.work import BusyError, MakePipeline, Workshop
 
 T = TypeVar("T")
+STATIC = Path(__file__).parent / "static"
 RETRY_SECONDS = 2
 WHITE = 127
 """Brighter pixels of a mask are hidden."""
@@ -113,22 +113,15 @@ def make_app(
     for kind in (StarletteHTTPException, RequestValidationError, SpiralageError, BusyError, TimeoutError):
         app.add_exception_handler(kind, _refused)
 
-    static = Path(__file__).parent / "static"
-    if static.is_dir():
-        app.mount("/static", StaticFiles(directory=static), name="static")
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:
-        page = static / "index.html"
-        return HTMLResponse(page.read_text(encoding="utf-8") if page.exists() else _docs_page(app.openapi()))
+        return HTMLResponse((STATIC / "index.html").read_text(encoding="utf-8"))
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(_docs_page(app.openapi()))
-
-    @app.get("/docs.css", include_in_schema=False)
-    async def style() -> Response:
-        return Response((files("spiralage.web") / "docs.css").read_text(encoding="utf-8"), media_type="text/css")
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -191,8 +184,7 @@ def make_app(
         def work(_: AgePipeline) -> Restored:
             fills = make_restorer(restorer)
             (found,) = restore(fills, [_aligned(crop)], [Occlusion(mask)])
-            show = getattr(fills, "turns", None) if turns else None
-            pictures = [] if show is None or not mask.any() else show(crop, mask)
+            pictures = fills.turns(crop, mask) if turns and isinstance(fills, TurnByTurn) and mask.any() else []
             return {
                 "restored": data_uri(found.pixels),
                 "restored_by": found.restorer,

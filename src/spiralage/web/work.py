@@ -85,47 +85,43 @@ class Workshop:
 
     def _work(self) -> None:
         held: _Job | None = None
-        while True:
-            job, held = held or self._jobs.get(), None
-            if job is None:
-                return
-            if job.work is not None:
-                _answer([job], lambda one=job: [one.work(self._pipeline(*one.way))])  # type: ignore[misc]
-                continue
-            together, held, ends = self._gathered(job)
-            _answer(together, lambda jobs=together: self._reports(jobs))  # type: ignore[misc]
-            if ends:
-                return
+        while (job := held or self._jobs.get()) is not None:
+            together, held = self._gathered(job)
+            _answer(together, self._done)
 
-    def _gathered(self, first: _Job) -> tuple[list[_Job], _Job | None, bool]:
-        """Jobs that wait and can be done with the first; one that can't; whether the end came after them."""
+    def _gathered(self, first: _Job) -> tuple[list[_Job], _Job | None]:
+        """Jobs that wait and can be done with the first; and one that can't."""
         jobs, photos = [first], len(first.photos)
-        while photos < self._limits.batch:
+        while first.work is None and photos < self._limits.batch:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 break
             if job is None:
-                return jobs, None, True
+                self._jobs.put(None)  # the end comes after these
+                break
             if job.work is not None or job.way != first.way or photos + len(job.photos) > self._limits.batch:
-                return jobs, job, False
+                return jobs, job
             jobs.append(job)
             photos += len(job.photos)
-        return jobs, None, False
+        return jobs, None
 
-    def _reports(self, jobs: Sequence[_Job]) -> list[list[PhotoReport]]:
+    def _done(self, jobs: Sequence[_Job]) -> list[Any]:
+        """The answers of jobs that are done together."""
         pipeline = self._pipeline(*jobs[0].way)
+        if (work := jobs[0].work) is not None:
+            return [work(pipeline)]
         reports = pipeline.estimate_many([photo for job in jobs for photo in job.photos], keep_photos=False)
         return [[next(reports) for _ in job.photos] for job in jobs]
 
 
-def _answer(jobs: Sequence[_Job], work: Callable[[], Sequence[Any]]) -> None:
+def _answer(jobs: Sequence[_Job], work: Callable[[Sequence[_Job]], Sequence[Any]]) -> None:
     """Do the work of the jobs that are still wanted, and hand out answers or what went wrong."""
     wanted = [job.answer.set_running_or_notify_cancel() for job in jobs]
     if not any(wanted):
         return
     try:
-        answers = work()
+        answers = work(jobs)
     except Exception as error:  # whatever it is, it is these requests' alone: the thread goes on
         for job, is_wanted in zip(jobs, wanted, strict=True):
             if is_wanted:

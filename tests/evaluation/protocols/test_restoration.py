@@ -13,7 +13,7 @@ from synthetic import FLOAT32, age_recipe, drawn_crop, small_perception, use_tin
 
 from spiralage import weights
 from spiralage.cli import main
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Crops, spread
 from spiralage.datasets.manifest import Row
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import CheckpointError, DatasetError
@@ -27,7 +27,6 @@ from spiralage.evaluation.protocols.restoration import (
     evaluate_restore,
     faces_to_restore,
     masks_of,
-    spread,
     trained_by,
     write_all,
 )

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from spiralage.datasets.crops import spread
 from spiralage.datasets.sources import SOURCES, DatasetName
 from spiralage.evaluation.landmark_page import landmarks_page
-from spiralage.evaluation.protocols.restoration import SETS, spread
+from spiralage.evaluation.protocols.restoration import SETS
 from spiralage.evaluation.results import LandmarkRow, Origin, write_rows
 from spiralage.faces.align import aligning, invert, transform
 from spiralage.faces.detect import Detector

@@ -10,13 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.crops import Crops, Indices, spread
 from spiralage.datasets.hidden_labels import Known, known_pixels
 from spiralage.datasets.manifest import Split
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.occlusion_page import occlusion_page
-from spiralage.evaluation.protocols.restoration import spread
 from spiralage.evaluation.results import OcclusionRole, OcclusionRow, Origin, write_rows
 from spiralage.files import write_text
 from spiralage.occlusion.network import NetworkFinder

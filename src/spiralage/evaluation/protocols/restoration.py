@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from spiralage import weights
-from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.crops import Crops, Indices, spread
 from spiralage.datasets.manifest import Split
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
@@ -100,17 +100,6 @@ def faces_to_restore(folders: Mapping[DatasetName, Path], most: int | None = Non
         indices = np.arange(len(crops)) if split is None else crops.indices(split)
         found.append(Faces(title, crops, spread(indices, most)))
     return tuple(found)
-
-
-def spread(indices: Indices, most: int | None) -> Indices:
-    """At most so many of them, evenly spread from the first to the last.
-
-    >>> spread(np.arange(10), 4).tolist()
-    [0, 3, 6, 9]
-    """
-    if most is None or most >= len(indices):
-        return indices
-    return indices[np.linspace(0, len(indices) - 1, most).round().astype(np.int64)]
 
 
 def shipped_restorers(threads: int | None = None) -> tuple[Restorer, ...]:

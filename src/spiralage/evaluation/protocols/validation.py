@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spiralage.datasets.crops import Crops
+from spiralage.datasets.crops import Crops, spread
 from spiralage.datasets.sources import DatasetName
 from spiralage.errors import DatasetError
 from spiralage.evaluation.image_metrics import activations, frechet_distance, nearness
 from spiralage.evaluation.perception import Perception
-from spiralage.evaluation.protocols.restoration import mean_nearness, restore_photos, spread
+from spiralage.evaluation.protocols.restoration import mean_nearness, restore_photos
 from spiralage.evaluation.results import Origin, ValidationRow, read_rows, write_rows
 from spiralage.networks.features import Features
 from spiralage.occlusion.occluders import OCCLUDERS, OccluderName

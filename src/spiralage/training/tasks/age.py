@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from spiralage.datasets.crops import Crops, Indices
+from spiralage.datasets.crops import Crops, Indices, spread
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.datasets.manifest import Split
 from spiralage.distribution import expected_age
@@ -45,7 +46,10 @@ from spiralage.training.recipes import AgeRecipe
 from spiralage.training.run import WEIGHTS, Run, fill, load_run, read_record, resume
 from spiralage.training.teaching import ANSWERS, Teacher, read_answers, teacher_facts, write_answers
 from spiralage.training.telling import blanked, tell_faces, told_for_validation
+from spiralage.types import Mask, Pixels
 
+Shown: TypeAlias = Pixels | Mask
+"""Faces, or what is told of them."""
 BATCH = 64
 """Pictures looked at together where nothing is learned."""
 MOST_HIDDEN = 600
@@ -132,9 +136,8 @@ def train_age(
         chosen = share_of(batch_at(phase.train, within, recipe.batch, recipe.seed), fabric)
         # A generator of its own: a recipe without drawn occluders repeats what it did before there were any.
         rng = np.random.default_rng((recipe.seed, step, fabric.global_rank))
-        show = _told_pictures if recipe.network.told_mask else _pictures
         size = size_at(recipe, within / phase.steps)
-        pictures = show(network, recipe, phase.crops, chosen, size, augment, rng, fabric)  # (N, 3 or 4, size, size)
+        pictures = _pictures(network, recipe, phase.crops, chosen, size, augment, rng, fabric)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         ages = torch.from_numpy(phase.crops.ages[chosen]).to(fabric.device)
         with fabric.autocast():
@@ -184,33 +187,19 @@ def _pictures(
     rng: np.random.Generator,
     fabric: Fabric,
 ) -> Tensor:
-    """What a network that isn't told what is hidden sees in a step, (N, 3, size, size) in [0, 1]."""
-    of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
-    covered, has_one = cover_faces(crops.take(chosen), crops.full_landmarks(chosen), recipe.drawn, rng)
-    faces = torch.from_numpy(compress_some(covered, recipe.augmentation.jpeg)).to(fabric.device)
-    pictures = augment(network.views(faces, size=size, place=network.views.random_place()))
-    return cover_some(pictures, network.views, of_the_rest, torch.from_numpy(has_one))
-
-
-def _told_pictures(
-    network: AgeNetwork,
-    recipe: AgeRecipe,
-    crops: AnyCrops,
-    chosen: Indices,
-    size: int,
-    augment: nn.Module,
-    rng: np.random.Generator,
-    fabric: Fabric,
-) -> Tensor:
-    """What a network that is told what is hidden sees in a step, (N, 4, size, size) in [0, 1]."""
-    drawn = crops.take(chosen), crops.inside(chosen), crops.full_landmarks(chosen), recipe.occluders
-    told = tell_faces(*drawn, recipe.telling, rng)
-    faces = compress_some(told.faces, recipe.augmentation.jpeg)
-    faces = np.where((told.masks & told.blank[:, None, None])[..., None], np.uint8(0), faces)
-    where: dict[str, Any] = {"size": size, "place": network.views.random_place()}
-    seen = network.seen(
-        torch.from_numpy(faces).to(fabric.device), torch.from_numpy(told.masks).to(fabric.device), **where
-    )
+    """What the network sees in a step, (N, 3, size, size) in [0, 1]; four channels if it is told what is hidden."""
+    faces, points, jpeg = crops.take(chosen), crops.full_landmarks(chosen), recipe.augmentation.jpeg
+    if not network.told_mask:
+        of_the_rest = recipe.masked / (1 - sum(recipe.drawn.values())) if recipe.masked else 0.0
+        covered, has_one = cover_faces(faces, points, recipe.drawn, rng)
+        shown = torch.from_numpy(compress_some(covered, jpeg)).to(fabric.device)
+        pictures = augment(network.views(shown, size=size, place=network.views.random_place()))
+        return cover_some(pictures, network.views, of_the_rest, torch.from_numpy(has_one))
+    told = tell_faces(faces, crops.inside(chosen), points, recipe.occluders, recipe.telling, rng)
+    black = (told.masks & told.blank[:, None, None])[..., None]
+    shown = torch.from_numpy(np.where(black, np.uint8(0), compress_some(told.faces, jpeg))).to(fabric.device)
+    masks = torch.from_numpy(told.masks).to(fabric.device)
+    seen = network.seen(shown, masks, size=size, place=network.views.random_place())
     return blanked(augment_told(augment, seen), told.blank)
 
 
@@ -287,52 +276,52 @@ def size_at(recipe: AgeRecipe, progress: float) -> int:
     return recipe.stages[-1].size
 
 
-@torch.no_grad()
 def validation_mae(network: nn.Module, crops: AnyCrops, split: Split, fabric: Fabric, *, masked: bool = False) -> float:
     """Mean absolute error of a split in years, under the paper's mask or not; NaN if the split is empty.
 
     As in use, a network that is told what is hidden is told what lies beyond the photo, and sees 0 there.
     """
-    network.eval()
-    total, count = 0.0, 0
-    indices = crops.indices(split)
-    for first in range(0, len(indices), BATCH):
-        chosen = indices[first : first + BATCH]
-        faces = crops.take(chosen)
-        if masked:
-            faces[:, margin_mask(PAPER_WINDOW)] = 0
-        told = []
-        if getattr(network, "told_mask", False):
-            hidden = ~crops.inside(chosen) | (margin_mask(PAPER_WINDOW) & masked)
-            faces = np.where(hidden[..., None], np.uint8(0), faces)
-            told = [torch.from_numpy(hidden).to(fabric.device)]
-        with fabric.autocast():
-            probabilities: Tensor = network(torch.from_numpy(faces).to(fabric.device), *told)
-        estimates = expected_age(probabilities.cpu().numpy())
-        total += float(np.abs(estimates - crops.ages[chosen]).sum())
-        count += len(chosen)
-    return total / count if count else math.nan
+    mask = margin_mask(PAPER_WINDOW) & masked
+
+    def show(chosen: Indices) -> tuple[Shown, ...]:
+        hidden = np.broadcast_to(mask, (len(chosen), *mask.shape))
+        told = getattr(network, "told_mask", False)
+        if told:
+            hidden = hidden | ~crops.inside(chosen)
+        faces = np.where(hidden[..., None], np.uint8(0), crops.take(chosen))
+        return (faces, hidden) if told else (faces,)
+
+    return _mae(network, crops, crops.indices(split), show, fabric)
 
 
-@torch.no_grad()
 def _hidden_mae(recipe: AgeRecipe, network: nn.Module, crops: AnyCrops, fabric: Fabric) -> dict[str, float]:
     """Mean absolute error in years of validation faces under the recipe's occluders, of a network that is told."""
     kinds = [name for name in OCCLUDERS if recipe.occluders.get(name)]
     indices = crops.indices("val")
     if not recipe.network.told_mask or not kinds or not len(indices):
         return {}
+    indices = spread(indices, MOST_HIDDEN)
+    return {"val_mae_hidden": _mae(network, crops, indices, partial(told_for_validation, crops, kinds=kinds), fabric)}
+
+
+@torch.no_grad()
+def _mae(
+    network: nn.Module,
+    crops: AnyCrops,
+    indices: Indices,
+    show: Callable[[Indices], tuple[Shown, ...]],
+    fabric: Fabric,
+) -> float:
+    """Mean absolute error of faces in years, NaN if there are none; ``show`` gives what the network is asked."""
     network.eval()
-    indices = indices[np.linspace(0, len(indices) - 1, min(MOST_HIDDEN, len(indices))).round().astype(np.int64)]
     total = 0.0
     for first in range(0, len(indices), BATCH):
         chosen = indices[first : first + BATCH]
-        faces, masks = told_for_validation(crops, chosen, kinds)
+        shown = [torch.from_numpy(array).to(fabric.device) for array in show(chosen)]
         with fabric.autocast():
-            answers: Tensor = network(
-                torch.from_numpy(faces).to(fabric.device), torch.from_numpy(masks).to(fabric.device)
-            )
-        total += float(np.abs(expected_age(answers.cpu().numpy()) - crops.ages[chosen]).sum())
-    return {"val_mae_hidden": total / len(indices)}
+            probabilities: Tensor = network(*shown)
+        total += float(np.abs(expected_age(probabilities.cpu().numpy()) - crops.ages[chosen]).sum())
+    return total / len(indices) if len(indices) else math.nan
 
 
 def load_age_network(folder: Path) -> tuple[AgeRecipe, AgeNetwork]:

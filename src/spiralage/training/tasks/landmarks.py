@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spiralage.datasets.crops import Indices
+from spiralage.datasets.crops import Indices, spread
 from spiralage.datasets.joined import JOIN, AnyCrops
 from spiralage.errors import DatasetError, TrainingError
 from spiralage.faces.points68 import errors_percent, part_errors
@@ -145,7 +145,7 @@ def validation_errors(
         has any; NaN without faces.
     """
     network.eval()
-    chosen = indices[np.linspace(0, len(indices) - 1, min(VALIDATED, len(indices))).round().astype(np.int64)]
+    chosen = spread(indices, VALIDATED)
     errors: dict[str, float] = {}
     for name, occluded in {"val": False, "hidden": True}.items():
         if occluded and not sum(recipe.occluders.values()):
